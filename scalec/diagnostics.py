@@ -1,0 +1,101 @@
+"""Diagnostics are data, rendered at the edge (`render`).
+
+A message states the problem first, in lower case, with code in backticks and no full stop; its
+first line must stand alone. Notes give facts; only helps propose a change. Every code is in
+`catalogue.CODES`; passes make diagnostics through `Reporter` and never print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Literal, NoReturn
+
+from scalec.source import Span
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Code:
+    """One kind of mistake: `SC201`, a name that reads well after "allow", what `explain` prints."""
+
+    id: str
+    name: str
+    severity: Severity
+    doc: str
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding. `labels` are secondary places with a word on each."""
+
+    code: Code
+    message: str
+    span: Span | None = None
+    label: str = ""
+    labels: tuple[tuple[Span, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    helps: tuple[str, ...] = ()
+
+    @property
+    def severity(self) -> Severity:
+        return self.code.severity
+
+
+class ScalecError(Exception):
+    """Raised at the border of a pass that cannot go on. Carries every diagnostic found so far."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("; ".join(f"[{d.code.id}] {d.message}" for d in self.diagnostics))
+
+
+@dataclass
+class Reporter:
+    """Collects diagnostics, so that one run reports all independent mistakes."""
+
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def report(
+        self,
+        code: Code,
+        message: str,
+        span: Span | None = None,
+        *,
+        label: str = "",
+        labels: Iterable[tuple[Span, str]] = (),
+        notes: Iterable[str] = (),
+        helps: Iterable[str] = (),
+    ) -> None:
+        found = Diagnostic(code, message, span, label, tuple(labels), tuple(notes), tuple(helps))
+        if found not in self.diagnostics:
+            self.diagnostics.append(found)
+
+    def fail(self, code: Code, message: str, span: Span | None = None, **more: object) -> NoReturn:
+        """Report and stop this pass."""
+        self.report(code, message, span, **more)  # type: ignore[arg-type]
+        raise ScalecError(self.diagnostics)
+
+    def stop_on_errors(self) -> None:
+        """End a pass whose input has errors; warnings and notes go on."""
+        if any(d.severity == "error" for d in self.diagnostics):
+            raise ScalecError(self.diagnostics)
+
+    @property
+    def ordered(self) -> tuple[Diagnostic, ...]:
+        """By file and position, so that output is deterministic."""
+        return tuple(sorted(self.diagnostics, key=_position))
+
+
+def _position(d: Diagnostic) -> tuple[str, int, str, str]:
+    if d.span is None:
+        return ("", 0, d.code.id, d.message)
+    return (d.span.source.name, d.span.start, d.code.id, d.message)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """A help line with the nearest known names, four at most; empty when none is near."""
+    near = get_close_matches(name, sorted(set(known)), n=4, cutoff=0.6)
+    return (f"did you mean {' or '.join(f'`{n}`' for n in near)}?",) if near else ()
