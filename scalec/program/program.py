@@ -1,0 +1,147 @@
+"""`Program`, the one intermediate representation. Input: lowering or tracing. Output: frozen data.
+
+A program is a tree of regions (blocks with a kind and options, for the emitter) over a list of
+operations (for the calculus), and the tensors and sites that a rule speaks of. Repeated blocks stay
+symbolic: a 61-layer model is a few dozen operations. Everything before is text, everything after is
+interpretation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Literal
+
+from scalec.program.ops import Operation
+from scalec.source import Span
+from scalec.symbolic.formula import Formula
+
+ShapeClass = Literal["matrix", "input", "output", "vector", "scalar"]
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A named size of a network.
+
+    `default`: its value in terms of other dimensions where nobody names it (`H = N/64`).
+    `fixed`: its value in this network at every size; a fixed dimension never grows.
+    """
+
+    name: str
+    doc: str = ""
+    default: Formula | None = None
+    fixed: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A replicated axis: the copies of a repeated block, experts, heads."""
+
+    name: str
+    count: Formula
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of a tensor: coordinates summed over, coordinates produced."""
+
+    fan_in: Formula
+    fan_out: Formula
+    transposed: bool = False
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where a tensor lives: a parameter name with a hole `{axis}` per layer axis, and its layout.
+
+    `slice` is (first row, rows) of a parameter that several tensors share, else None.
+    """
+
+    name: str
+    layout: Literal["out_in", "in_out", "flat"]
+    slice: tuple[Formula, Formula] | None = None
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A logical trained tensor.
+
+    `path` is stable and documented (`block.mlp.up`); `role` a dotted name (`mlp.up` is part of `mlp`);
+    `shape` the logical sides, output side first; `relative` the relative sizes that exist here
+    (`fan_in` and `fan_out` come from `uses`); `within` the kinds and names of the enclosing blocks.
+    """
+
+    path: str
+    role: str
+    shape_class: ShapeClass
+    shape: tuple[Formula, ...]
+    uses: tuple[Use, ...]
+    storage: Storage
+    axes: tuple[Axis, ...] = ()
+    relative: tuple[tuple[str, Formula], ...] = ()
+    within: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in the forward pass that a rule may scale and that is no tensor.
+
+    `roles` are the dotted names that select it (`residual`, `residual.attention`). `required`: a rule
+    must say its `scale`; elsewhere an unnamed scale is 1.
+    """
+
+    path: str
+    roles: tuple[str, ...]
+    attributes: tuple[str, ...] = ("scale",)
+    required: bool = False
+    relative: tuple[tuple[str, Formula], ...] = ()
+    within: tuple[str, ...] = ()
+
+
+OptionValue = Formula | str | bool | Fraction
+
+
+@dataclass(frozen=True)
+class Region:
+    """A block: its kind, its local name, its typed options; children in order of execution.
+
+    `tensors` and `sites` map the block's local names (`q`, `logits`) to paths. Regions carry what only
+    the emitter reads (causal, norm eps, dropout); no transfer function sees them.
+    """
+
+    kind: str
+    name: str
+    path: str
+    options: tuple[tuple[str, OptionValue], ...] = ()
+    children: tuple[Region, ...] = ()
+    tensors: tuple[tuple[str, str], ...] = ()
+    sites: tuple[tuple[str, str], ...] = ()
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    def option(self, name: str) -> OptionValue:
+        return dict(self.options)[name]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network, ready to be checked, planned, applied; emitted if its regions come from the language."""
+
+    name: str
+    dimensions: tuple[Dimension, ...]
+    regions: tuple[Region, ...]
+    operations: tuple[Operation, ...]
+    tensors: tuple[Tensor, ...]
+    sites: tuple[Site, ...]
+
+    @cached_property
+    def tensor(self) -> dict[str, Tensor]:
+        return {t.path: t for t in self.tensors}
+
+    @cached_property
+    def site(self) -> dict[str, Site]:
+        return {s.path: s for s in self.sites}
+
+    @cached_property
+    def dimension(self) -> dict[str, Dimension]:
+        return {d.name: d for d in self.dimensions}
