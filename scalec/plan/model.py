@@ -1,0 +1,156 @@
+"""`Plan`: what a rule says of each tensor, as formulas over the sizes. Data only.
+
+Input: `make_plan`. Output: frozen data for the tables, the emitter and `apply`. Invariant: formulas
+hold at every size; `sizes` lists the sizes somebody asked for. Numbers appear in `numbers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from scalec.program.program import Program, Site, Tensor
+from scalec.source import Span
+from scalec.symbolic.formula import Formula, Symbol, evaluate, substitute
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The clause that said it: `tensor readout { init.std ~ 1/fan_in }` of rule `rule`, or a default."""
+
+    rule: str
+    text: str
+    span: Span | None = None
+
+    @property
+    def location(self) -> str:
+        return self.span.location if self.span else self.rule
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number at every size: `formula` = anchor * law.
+
+    `anchor` is the value at the base size (over base and run symbols), `law` how it moves (over
+    ratios, or sizes where a clause said `=`). `origins`: the clauses that made it, in order;
+    `losers`: those that were overridden. `complement`: the value is 1 minus the formula (betas).
+    """
+
+    anchor: Formula
+    law: Formula
+    formula: Formula
+    origins: tuple[Origin, ...] = ()
+    losers: tuple[Origin, ...] = ()
+    complement: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A word: `init = zero`, `schedule = cosine`."""
+
+    word: str
+    origins: tuple[Origin, ...] = ()
+    losers: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True)
+class OptimizerClass:
+    """An optimizer as the plan needs it.
+
+    `name` as in the rule file; `path` the checked dotted class name; `arguments` its fixed keyword
+    arguments; `family` the update family for the calculus; `uses` the attributes it takes;
+    `decay`: `torch` (shrink by lr*wd), `independent` (by wd), `l2` (wd*w in the gradient), `none`.
+    """
+
+    name: str
+    path: str
+    arguments: tuple[tuple[str, str | Fraction], ...]
+    family: str
+    uses: tuple[str, ...]
+    decay: str
+
+
+@dataclass(frozen=True)
+class PlannedTensor:
+    """`numbers`: init.std, init.mean, scale, lr, eps, wd, beta1, ... as far as the optimizer uses them.
+
+    `wd` is already in the optimizer's own convention; `decay_per_step` is None where L2 goes through
+    a normalised update and no such number exists.
+    """
+
+    tensor: Tensor
+    optimizer: str
+    init: Choice
+    shared: Choice | None
+    wd_kind: Choice
+    numbers: Mapping[str, Quantity]
+    decay_per_step: Quantity | None
+
+
+@dataclass(frozen=True)
+class PlannedSite:
+    site: Site
+    numbers: Mapping[str, Quantity]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`base`: base sizes of all dimensions of the program; `given`: for each requested size what the
+    user named; `freed`: dimensions named there or in the base, which do not follow their default."""
+
+    rule: str
+    file: str
+    program: Program
+    optimizers: Mapping[str, OptimizerClass]
+    base: Mapping[str, Fraction]
+    freed: tuple[str, ...]
+    sizes: tuple[Mapping[str, Fraction], ...]
+    tensors: tuple[PlannedTensor, ...]
+    sites: tuple[PlannedSite, ...]
+    run: Mapping[str, Quantity | Choice]
+
+    @cached_property
+    def tensor(self) -> dict[str, PlannedTensor]:
+        return {t.tensor.path: t for t in self.tensors}
+
+    @cached_property
+    def site(self) -> dict[str, PlannedSite]:
+        return {s.site.path: s for s in self.sites}
+
+    def value(self, quantity: Quantity, sizes: Mapping[str, Fraction]) -> float:
+        """The number at a size, by the same float operations as the emitted code."""
+        number = evaluate(quantity.formula, self.environment(sizes))
+        return 1 - number if quantity.complement else number
+
+    def environment(self, sizes: Mapping[str, Fraction]) -> Callable[[Symbol], float]:
+        """What each symbol is at a size; `run` symbols are the plan's own run quantities."""
+
+        def look_up(s: Symbol) -> float:
+            match s.kind:
+                case "size":
+                    return float(sizes[s.name])
+                case "base":
+                    return float(self.base[s.name])
+                case "ratio":
+                    return float(sizes[s.name]) / float(self.base[s.name])
+                case "run":
+                    quantity = self.run[s.name]
+                    assert isinstance(quantity, Quantity)
+                    return self.value(quantity, sizes)
+                case "layer":
+                    raise AssertionError("a per-layer value is asked for without a layer")
+
+        return look_up
+
+    def order_formula(self, formula: Formula) -> Formula:
+        """A law with dimensions that follow their default written in those they follow."""
+
+        def replace(s: Symbol) -> Formula | None:
+            if s.kind not in ("size", "ratio") or s.name in self.freed:
+                return None
+            default = self.program.dimension[s.name].default
+            return None if default is None else self.order_formula(default)
+
+        return substitute(formula, replace)
