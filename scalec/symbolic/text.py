@@ -1,0 +1,119 @@
+"""Printers of formulas. Input: a `Formula`. Output: text for Python, or in the rule language's spelling.
+
+Invariant: `eval(python(f, name))` is `evaluate(f, value)` to the last bit where each name is bound to
+what `value` gives; both walk `layout`. Python text is spaced as `ruff format` leaves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import assert_never
+
+from scalec.symbolic.formula import Apply, Atom, Formula, Part, Product, Root, Sum, Symbol, layout
+
+Name = Callable[[Symbol], str]
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How one language writes what the two do not share."""
+
+    name: Name
+    number: Callable[[str], str]
+    function: Callable[[str], str]
+    times: str
+    over: str
+    power: Callable[[str, Fraction], str]
+
+
+def python(formula: Formula, name: Name) -> str:
+    """Python text over `math`; `name` says how a symbol is read, `config.N` or `m_N`."""
+    return _formula(
+        formula,
+        Spelling(
+            name,
+            number=_float_exact,
+            function=lambda f: f if f in ("min", "max") else f"math.{f}",
+            times=" * ",
+            over=" / ",
+            power=_python_power,
+        ),
+    )
+
+
+def plain(formula: Formula) -> str:
+    """The rule language's spelling: `1/m_N`, `4*N`, `sqrt(2)*N^(2/3)`."""
+    return _formula(formula, Spelling(_plain_name, str, str, "*", "/", _plain_power))
+
+
+def _formula(formula: Formula, spelling: Spelling) -> str:
+    if not isinstance(formula, Sum):
+        return _product(formula, spelling)
+    first, *rest = (_product(term, spelling) for term in formula.terms)
+    return first + "".join(f" - {t[1:]}" if t.startswith("-") else f" + {t}" for t in rest)
+
+
+def _product(product: Product, spelling: Spelling) -> str:
+    above, below = layout(product)
+    sign = ""
+    if above[0] == "-1" and len(above) > 1:
+        sign, above = "-", above[1:]
+    upper, lower = ([_part(p, spelling) for p in side] for side in (above, below))
+    text = sign + spelling.times.join(upper)
+    if not lower:
+        return text
+    denominator = spelling.times.join(lower)
+    return text + spelling.over + (denominator if len(lower) == 1 else f"({denominator})")
+
+
+def _part(part: Part, spelling: Spelling) -> str:
+    return spelling.number(part) if isinstance(part, str) else _power(*part, spelling)
+
+
+def _power(atom: Atom, exponent: Fraction, spelling: Spelling) -> str:
+    if exponent == Fraction(1, 2):
+        return f"{spelling.function('sqrt')}({_atom(atom, spelling, bare=True)})"
+    base = _atom(atom, spelling, bare=False)
+    return base if exponent == 1 else spelling.power(base, exponent)
+
+
+def _atom(atom: Atom, spelling: Spelling, *, bare: bool) -> str:
+    """`bare`: it stands alone between parentheses, so a sum needs none of its own."""
+    match atom:
+        case Symbol():
+            return spelling.name(atom)
+        case Root(value):
+            return spelling.number(str(value))
+        case Apply(function, arguments):
+            inner = ", ".join(_formula(a, spelling) for a in arguments)
+            return f"{spelling.function(function)}({inner})"
+        case Sum():
+            text = _formula(atom, spelling)
+            return text if bare else f"({text})"
+        case _:
+            assert_never(atom)
+
+
+def _float_exact(text: str) -> str:
+    """Integers that a float does not hold are written as the float that `evaluate` makes of them."""
+    return text if abs(float(text)) < 2**53 or "e" in text else repr(float(text))
+
+
+def _python_power(base: str, exponent: Fraction) -> str:
+    if exponent.denominator != 1:
+        return f"{base} ** ({exponent.numerator} / {exponent.denominator})"
+    simple = base.replace(".", "").replace("_", "").isalnum()  # ruff hugs ** between names and numbers
+    return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
+
+
+_PREFIX = {"size": "", "base": "base.", "ratio": "m_", "run": "run.", "layer": ""}
+
+
+def _plain_name(s: Symbol) -> str:
+    return _PREFIX[s.kind] + s.name
+
+
+def _plain_power(base: str, exponent: Fraction) -> str:
+    return f"{base}^{exponent}" if exponent.denominator == 1 else f"{base}^({exponent})"
