@@ -1,0 +1,230 @@
+"""Text -> syntax tree.
+
+Input: a `Source`, or a path to read one from. Output: `nodes`, or a ScalecError that carries every
+independent mistake. Invariant: work and memory are bounded by the limits here and in `build`, so no
+text of any kind hangs or overflows the parser.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedToken
+from lark.lark import PostLex
+from lark.lexer import PatternStr
+
+from scalec.catalogue import LIMIT, NOT_TEXT, SYNTAX, UNREADABLE
+from scalec.diagnostics import Code, Diagnostic, Reporter, ScalecError
+from scalec.resources import data_folder
+from scalec.source import Source, Span
+from scalec.syntax import nodes
+from scalec.syntax.build import build
+from scalec.syntax.mistakes import Place, explain, found_at
+
+SIZE = 128 * 1024
+NESTING = 64
+MISTAKES = 20  # shown in one run
+DECLARATION = re.compile(r'^(?:use|dim|regime|network|optimizer|rule|law|check)[ \t]+["\w]', re.MULTILINE)
+CLOSING = {"(": ")", "[": "]", "{": "}"}
+
+
+def read_source(path: Path, name: str | None = None) -> Source:
+    """The text of a rule file, called `name` in messages; a diagnostic where it cannot be one."""
+    name = name or str(path)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _failure(UNREADABLE, f"`{name}` is not an ordinary file")
+        with path.open("rb") as file:
+            data = file.read(SIZE + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _failure(UNREADABLE, f"cannot read `{name}`: {reason.lower()}") from None
+    if len(data) > SIZE:
+        raise _failure(LIMIT, f"`{name}` is larger than {SIZE // 1024} kB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        note = f"byte {error.start}, on line {line}, begins no UTF-8 character"
+        raise _failure(NOT_TEXT, f"`{name}` is not UTF-8 text", note=note) from None
+    source = Source(name, text.replace("\r\n", "\n").replace("\r", "\n"))
+    _check_text(source)
+    return source
+
+
+def parse(source: Source) -> nodes.File:
+    """The file that `source` is; raises ScalecError with one diagnostic per broken declaration."""
+    try:
+        return cast(nodes.File, _parse("start", _all(source)))
+    except ScalecError as error:
+        raise ScalecError(_mistakes_by_declaration(source) or error.diagnostics) from None
+
+
+def parse_expression(source: Source) -> nodes.Expr:
+    """The whole text as one expression: `sqrt(fan_out/fan_in)`."""
+    return cast(nodes.Expr, _parse("expression", _all(source)))
+
+
+def parse_sizes(source: Source) -> tuple[nodes.Size, ...]:
+    """The whole text as sizes, the way `--at N=4096,L=48` writes them."""
+    return cast(tuple[nodes.Size, ...], _parse("sizes", _all(source)))
+
+
+def _all(source: Source) -> Span:
+    return Span(source, 0, len(source.text))
+
+
+# ---- limits ----------------------------------------------------------------------------------
+def _check_text(source: Source) -> None:
+    if len(source.text) > SIZE:
+        raise _failure(LIMIT, f"`{source.name}` is larger than {SIZE // 1024} kB")
+    if (zero := source.text.find("\0")) >= 0:
+        raise _failure(NOT_TEXT, "a NUL byte: this is not a text file", Span(source, zero, zero + 1))
+
+
+def _failure(code: Code, message: str, span: Span | None = None, *, note: str = "") -> ScalecError:
+    return ScalecError([Diagnostic(code, message, span, notes=(note,) if note else ())])
+
+
+# ---- one pass of the LALR machine ------------------------------------------------------------
+class _Everywhere(PostLex):
+    """A whole word is one token everywhere, so that `ruleset` is never `rule` and `set`; comments
+    reach the loop in `_Pass.read` instead of being dropped."""
+
+    always_accept = ("NAME", "COMMENT")
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        return stream
+
+
+@cache
+def _lark() -> Lark:
+    return Lark(
+        (data_folder("grammars") / "scalec.lark").read_text(encoding="utf-8"),
+        parser="lalr",
+        start=["start", "expression", "sizes"],
+        postlex=_Everywhere(),
+        propagate_positions=True,
+        maybe_placeholders=True,
+    )
+
+
+@dataclass(frozen=True)
+class _Word:
+    """A token as this module uses it: its terminal, its text and its place in the source."""
+
+    kind: str
+    text: str
+    span: Span
+
+
+@dataclass
+class _Pass:
+    """Reads the text of `whole` once."""
+
+    rule: str
+    whole: Span
+    words: list[_Word] = field(default_factory=list)
+    comments: list[tuple[int, str]] = field(default_factory=list)
+    open: list[_Word] = field(default_factory=list)
+
+    def read(self) -> Tree[Token]:
+        """The tree, whose positions count from the start of `whole`."""
+        machine: Any = _lark().parse_interactive(self.whole.text, self.rule)
+        token = None
+        try:
+            for token in machine.lexer_thread.lex(machine.parser_state):
+                if token.type == "COMMENT":
+                    self.comments.append((self._span(token).start, str(token)))
+                else:
+                    machine.feed_token(token)
+                    self._take(_Word(token.type, str(token), self._span(token)))
+            return cast("Tree[Token]", machine.feed_eof(token))
+        except UnexpectedCharacters as error:
+            raise self._mistake(self.whole.start + (error.pos_in_stream or 0)) from None
+        except UnexpectedToken as error:
+            at_end = error.token.type == "$END"
+            raise self._mistake(self.whole.end if at_end else self._span(error.token).start) from None
+
+    def _span(self, token: Token) -> Span:
+        assert token.start_pos is not None
+        start: int = self.whole.start + token.start_pos
+        return Span(self.whole.source, start, start + len(token))
+
+    def _take(self, word: _Word) -> None:
+        self.words.append(word)
+        if word.text in CLOSING:
+            self.open.append(word)
+            if len(self.open) > NESTING:
+                raise _failure(LIMIT, f"nested more than {NESTING} brackets deep", word.span)
+        elif self.open and word.text == CLOSING[self.open[-1].text]:
+            self.open.pop()
+
+    def _mistake(self, offset: int) -> ScalecError:
+        place = Place(
+            span=found_at(Span(self.whole.source, offset, self.whole.end)),
+            before=tuple(word.span for word in self.words),
+            expected=self._expected(),
+            open=tuple(word.span for word in self.open),
+        )
+        return ScalecError([explain(place)])
+
+    def _expected(self) -> frozenset[str]:
+        """What could have followed the words read: symbols and keywords as written, and NAME,
+        NUMBER, STRING, CITE. A second pass, since a failed one has already thrown some of it away."""
+        lark = _lark()
+        machine: Any = lark.parse_interactive("", self.rule)
+        for word in self.words:
+            machine.feed_token(Token(word.kind, word.text))
+        texts = {t.name: t.pattern.value for t in lark.terminals if isinstance(t.pattern, PatternStr)}
+        return frozenset(texts.get(name, name) for name in machine.accepts())
+
+
+def _parse(rule: str, whole: Span) -> object:
+    _check_text(whole.source)
+    run = _Pass(rule, whole)
+    tree = run.read()
+    reporter = Reporter()
+    _check_powers(run.words, reporter)
+    built = build(tree, whole.source, whole.start, reporter)
+    reporter.stop_on_errors()
+    return replace(built, comments=tuple(run.comments)) if isinstance(built, nodes.File) else built
+
+
+def _check_powers(words: list[_Word], reporter: Reporter) -> None:
+    """`x^-1/2` is `(x^-1)/2` to the grammar and `x^(-1/2)` to many readers: neither is guessed."""
+    shape = "".join("0" if word.kind == "NUMBER" else word.text[0] for word in words)
+    for match in re.finditer(r"\^(-?0)/0", shape):
+        power = "".join(word.text for word in words[match.start(1) : match.end(1)])
+        first, last = words[match.start()], words[match.end() - 1]
+        reporter.report(
+            SYNTAX,
+            f"`^{power}/{last.text}` can be read in two ways",
+            first.span.to(last.span),
+            helps=(
+                f"write `x^({power}/{last.text})` for the power {power}/{last.text}",
+                f"write `(x^{power})/{last.text}` for a quotient by {last.text}",
+            ),
+        )
+
+
+def _mistakes_by_declaration(source: Source) -> list[Diagnostic]:
+    """Every declaration of a text that does not parse is tried alone: a mistake in one of them hides
+    none in the others. One begins at a keyword at the start of a line."""
+    starts = [0, *(match.start() for match in DECLARATION.finditer(source.text)), len(source.text)]
+    found: list[Diagnostic] = []
+    for start, end in pairwise(starts):
+        try:
+            _parse("start", Span(source, start, end))
+        except ScalecError as error:
+            found += error.diagnostics
+        if len(found) >= MISTAKES:
+            break
+    return found[:MISTAKES]
