@@ -10,18 +10,148 @@ from scalec.diagnostics import Code
 
 # ---- SC1xx: syntax ---------------------------------------------------------------------------
 SYNTAX = Code("SC101", "syntax", "error", "The text does not parse at this place.")
-LIMIT = Code("SC102", "limit", "error", "A file is at most 128 kB and nests at most 64 deep; an exponent is a small rational.")
-NOT_SUPPORTED = Code("SC103", "not-supported-yet", "error", "The language has this, this version of scalec does not yet.")
+LIMIT = Code(
+    "SC102",
+    "limit",
+    "error",
+    "A file is at most 128 kB and nests at most 64 deep; an exponent is a small rational.",
+)
+NOT_SUPPORTED = Code(
+    "SC103", "not-supported-yet", "error", "The language has this, this version of scalec does not yet."
+)
 NOT_TEXT = Code("SC104", "not-text", "error", "A rule file is UTF-8 text without NUL bytes.")
+UNREADABLE = Code(
+    "SC105",
+    "unreadable-file",
+    "error",
+    "A rule file is an ordinary file that can be read: no folder, no pipe, no device.",
+)
 
 # ---- SC2xx: names and files ------------------------------------------------------------------
-UNKNOWN_NAME = Code("SC201", "unknown-name", "error", "Nothing of this name is declared here or in what the file uses.")
-DUPLICATE_NAME = Code("SC202", "duplicate-name", "error", "A name is declared once; two declarations of one name are never merged.")
-FILE_NOT_FOUND = Code("SC203", "file-not-found", "error", "`use` takes `std.NAME` or a path to a `.scale` file, relative to the file it stands in.")
-CYCLE = Code("SC204", "cycle", "error", "Rules, networks and optimizers may extend others, but never themselves.")
+UNKNOWN_NAME = Code(
+    "SC201", "unknown-name", "error", "Nothing of this name is declared here or in what the file uses."
+)
+DUPLICATE_NAME = Code(
+    "SC202",
+    "duplicate-name",
+    "error",
+    "A name is declared once; two declarations of one name are never merged.",
+)
+FILE_NOT_FOUND = Code(
+    "SC203",
+    "file-not-found",
+    "error",
+    "`use` takes `std.NAME` or a path to a `.scale` file, relative to the file it stands in.",
+)
+CYCLE = Code(
+    "SC204", "cycle", "error", "Rules, networks and optimizers may extend others, but never themselves."
+)
 AMBIGUOUS = Code("SC205", "ambiguous", "error", "Several things fit and scalec does not guess.")
 ARGUMENTS = Code("SC206", "arguments", "error", "The arguments do not match the parameters.")
 UNKNOWN_CODE = Code("SC207", "unknown-code", "error", "No diagnostic has this code or name.")
+UNKNOWN_WORD = Code(
+    "SC208",
+    "unknown-word",
+    "error",
+    "Roles, shape classes, sites, blocks, options and attributes are closed sets, so that a typo is never silent.",
+)
+UNSUITABLE = Code(
+    "SC209",
+    "unsuitable-optimizer",
+    "error",
+    "A rule headed `for OPTIMIZER` says nothing about other optimizers.",
+)
+NO_OPERAND = Code(
+    "SC210",
+    "no-operand",
+    "error",
+    "The command needs a rule, a network and an optimizer; where a file leaves a choice, an option makes it.",
+)
+OPTIMIZER = Code(
+    "SC211",
+    "optimizer",
+    "error",
+    "An optimizer says its update family, its class, what it uses and how it decays weights; its class is a dotted name under `torch.optim`, or one the user allowed.",
+)
+
+# ---- SC3xx: kinds, sizes and networks --------------------------------------------------------
+EXPRESSION = Code(
+    "SC301",
+    "expression",
+    "error",
+    "An expression has no exact meaning here: a name that is no size at this place, an exponent that is no number, a root of a negative number.",
+)
+LAW_SUM = Code(
+    "SC302",
+    "law-is-a-sum",
+    "error",
+    "The right side of `~` is a product of powers, with `min` and `max` over such: a law is 1 at the base. A value with a sum is said with `=`, a factor with `*=`.",
+)
+NO_BASE = Code(
+    "SC303",
+    "no-base",
+    "error",
+    "`~` compares a size with its base size; a base comes from `base` in a rule or from `--base`.",
+)
+MISSING_SIZE = Code(
+    "SC304",
+    "missing-size",
+    "error",
+    "A size is named by `--at`, else it is the base's, else the network's default.",
+)
+CONTRADICTION = Code(
+    "SC305",
+    "contradiction",
+    "error",
+    "A fixed size cannot be changed from outside the network, and one size has one value.",
+)
+NOT_INTEGER = Code(
+    "SC306", "not-integer", "error", "A size that a tensor is built with must come out as a positive integer."
+)
+OPTION = Code(
+    "SC307",
+    "block-option",
+    "error",
+    "A block has a closed set of options, each a size, a word, a number or a flag.",
+)
+BLOCK_PLACE = Code(
+    "SC308",
+    "block-place",
+    "error",
+    "The block cannot stand here: the network starts with what reads its input and ends with a readout, and a residual keeps the width.",
+)
+
+# ---- SC4xx: planning -------------------------------------------------------------------------
+NO_MATCH = Code(
+    "SC401",
+    "matches-nothing",
+    "error",
+    "A clause in the file under work that matches no tensor does nothing; that is never what was meant.",
+)
+UNCOVERED = Code(
+    "SC402",
+    "uncovered",
+    "error",
+    "Every tensor must be given every attribute that its optimizer needs, and every required site its scale.",
+)
+NO_ANCHOR = Code(
+    "SC403",
+    "no-anchor",
+    "error",
+    "A law says how a value moves; where it starts comes from `--tune`, the rule, or the optimizer.",
+)
+DECAY = Code(
+    "SC404",
+    "decay-convention",
+    "error",
+    "L2 in the gradient and decay of the weight are different things; one cannot be written as the other.",
+)
+TUNE = Code(
+    "SC405",
+    "tune",
+    "error",
+    "`--tune SELECTOR.ATTR=value` sets where an attribute starts, for tensors, sites or the run.",
+)
 
 CODES: tuple[Code, ...] = tuple(
     sorted((value for value in list(globals().values()) if isinstance(value, Code)), key=lambda c: c.id)
