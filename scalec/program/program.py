@@ -25,12 +25,14 @@ class Dimension:
     """A named size of a network.
 
     `default`: its value in terms of other dimensions where nobody names it (`H = N/64`).
-    `fixed`: its value in this network at every size; a fixed dimension never grows.
+    `grows` is false where the network declares it fixed; `fixed` is its value then, if the network
+    says one.
     """
 
     name: str
     doc: str = ""
     default: Formula | None = None
+    grows: bool = True
     fixed: Fraction | None = None
 
 

@@ -1,0 +1,265 @@
+"""The tools that block functions build a Program with. State of one lowering, nothing global."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter
+from scalec.program.ops import Operation
+from scalec.program.program import Axis, OptionValue, Region, ShapeClass, Site, Storage, Tensor, Use
+from scalec.symbolic.formula import UNIT, Formula, Product, Sum, symbols
+from scalec.symbolic.text import plain
+from scalec.syntax import nodes
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of the program and its number of coordinates."""
+
+    name: str
+    width: Formula
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a block. `position` is its place among positional arguments, None if by name only.
+
+    `default` None means that it must be given, unless `optional`.
+    """
+
+    name: str
+    kind: Literal["size", "word", "flag"]
+    position: int | None = None
+    words: tuple[str, ...] = ()
+    default: str | bool | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class BlockSpec:
+    """One block of the language.
+
+    `body`: it takes braces. `opens`: it reads the network's input and so stands first. `name`: what its
+    path is called where the user names nothing, None for a composition that leaves no trace in paths;
+    `stored`: what its module is called then, `name` if None.
+    """
+
+    kind: str
+    options: tuple[Option, ...]
+    lower: Callable[[Builder, Block, Value], Value]
+    name: str | None
+    stored: str | None = None
+    body: bool = False
+    opens: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where blocks stand: prefixes of paths and parameter names, enclosing blocks, layer axes."""
+
+    path: str = ""
+    stored: str = ""
+    within: tuple[str, ...] = ()
+    axes: tuple[Axis, ...] = ()
+
+
+@dataclass
+class Block:
+    """One block being lowered: what its function reads (options) and what it leaves (a Region)."""
+
+    builder: Builder
+    node: nodes.Block
+    spec: BlockSpec
+    place: Place
+    name: str
+    stored: str
+    options: dict[str, OptionValue]
+    relative: dict[str, Formula] = field(default_factory=dict)
+    tensors: dict[str, str] = field(default_factory=dict)
+    sites: dict[str, str] = field(default_factory=dict)
+    children: list[Region] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        return f"{self.place.path}{self.name}"
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        return tuple(
+            dict.fromkeys((*self.place.within, self.spec.kind, *([self.name] if self.spec.name else [])))
+        )
+
+    def size(self, name: str) -> Formula:
+        value = self.options[name]
+        assert isinstance(value, Product | Sum)
+        return value
+
+    def word(self, name: str) -> str:
+        value = self.options[name]
+        assert isinstance(value, str)
+        return value
+
+    def flag(self, name: str) -> bool:
+        return self.options[name] is True
+
+    def tensor(
+        self, local: str, role: str, *, fan_in: Formula, fan_out: Formula,
+        shape: tuple[Formula, ...], layout: Literal["out_in", "in_out", "flat"],
+    ) -> str:  # fmt: skip
+        """Add a tensor and give its path: the block's own for its `weight`, else `block.local`."""
+        path = self.path if local == "weight" else f"{self.path}.{local}"
+        module = "" if local == "weight" or layout == "flat" else f".{local}"
+        self.builder.tensors.append(
+            Tensor(
+                path,
+                role,
+                self.builder.shape_class(shape, fan_in, fan_out),
+                shape,
+                (Use(fan_in, fan_out),),
+                Storage(f"{self.place.stored}{self.stored}{module}.weight", layout),
+                self.place.axes,
+                self.builder.relative(self.relative),
+                self.within,
+            )  # fmt: skip
+        )
+        self.tensors[local] = path
+        return path
+
+    def vector(self, local: str, role: str, length: Formula) -> str:
+        """A gain or a bias: its fan_in counts as 1."""
+        return self.tensor(local, role, fan_in=UNIT, fan_out=length, shape=(length,), layout="flat")
+
+    def site(
+        self, local: str, *roles: str, path: str | None = None,
+        attributes: tuple[str, ...] = ("scale",), required: bool = False,
+    ) -> str:  # fmt: skip
+        path = path or f"{self.path}.{local}"
+        self.builder.sites.append(
+            Site(path, roles, attributes, required, self.builder.relative(self.relative), self.within)
+        )
+        self.sites[local] = path
+        return path
+
+    def same_width(self, before: Value, after: Value) -> None:
+        if before.width != after.width:
+            self.builder.reporter.report(
+                codes.BLOCK_PLACE, f"`{self.spec.kind}` changes the width of the stream", self.node.span,
+                notes=[f"it takes `{plain(before.width)}` coordinates and gives `{plain(after.width)}`"],
+            )  # fmt: skip
+
+    def layer_kinds(self) -> tuple[str, ...]:
+        """Kinds of the blocks with matrices inside: what a residual is a residual of."""
+        return tuple(dict.fromkeys(self._layer_kinds(self.children)))
+
+    def _layer_kinds(self, regions: list[Region] | tuple[Region, ...]) -> Iterator[str]:
+        for region in regions:
+            yield from self._layer_kinds(region.children)
+            if any(
+                len(t.shape) > 1 and t.path in dict(region.tensors).values() for t in self.builder.tensors
+            ):
+                yield region.kind
+
+    def region(self) -> Region:
+        return Region(
+            self.spec.kind, self.stored, self.path if self.spec.name else self.place.path.rstrip("."),
+            tuple(self.options.items()), tuple(self.children),
+            tuple(self.tensors.items()), tuple(self.sites.items()), self.node.span,
+        )  # fmt: skip
+
+
+class Builder:
+    """What one lowering has made so far, and how blocks make more. `read` makes a Block of a node."""
+
+    def __init__(
+        self, read: Callable[[Builder, nodes.Block, Place], Block], growing: frozenset[str],
+        depth: Formula | None, reporter: Reporter,
+    ) -> None:  # fmt: skip
+        self.read = read
+        self.growing = growing
+        self.depth = depth
+        self.reporter = reporter
+        self.operations: list[Operation] = []
+        self.tensors: list[Tensor] = []
+        self.sites: list[Site] = []
+        self.context: Formula | None = None
+        self.taken: set[str] = set()
+
+    def emit(self, operation: Operation) -> str:
+        self.operations.append(operation)
+        return operation.out
+
+    @contextmanager
+    def nested(self) -> Iterator[list[Operation]]:
+        """Operations emitted inside go to a list of their own: the body of a repeat."""
+        outer, self.operations = self.operations, []
+        try:
+            yield self.operations
+        finally:
+            self.operations = outer
+
+    def unique(self, path: str) -> str:
+        """The path itself, or with the first free number: `norm`, `norm2`, `norm3`."""
+        free, count = path, 1
+        while free in self.taken:
+            count += 1
+            free = f"{path}{count}"
+        self.taken.add(free)
+        return free
+
+    def relative(self, own: Mapping[str, Formula]) -> tuple[tuple[str, Formula], ...]:
+        """The relative sizes of a tensor or site: the block's own, depth and context where they exist."""
+        shared = {"depth": self.depth, "context": self.context}
+        return (*own.items(), *((name, size) for name, size in shared.items() if size is not None))
+
+    def shape_class(self, shape: tuple[Formula, ...], fan_in: Formula, fan_out: Formula) -> ShapeClass:
+        """By the sides that grow with a dimension of the network; the same in every regime and at every size."""
+        if len(shape) == 1:
+            return "vector"
+        if self._grows(fan_in):
+            return "matrix" if self._grows(fan_out) else "output"
+        return "input" if self._grows(fan_out) else "scalar"
+
+    def _grows(self, side: Formula) -> bool:
+        return any(s.name in self.growing for s in symbols(side))
+
+    # ---- walking -----------------------------------------------------------------------------
+    def sequence(self, at: Block, x: Value, place: Place | None = None) -> Value:
+        """Lower the blocks in the braces of `at`, one after the other."""
+        for node in self._body(at):
+            x = self.block(node, at, x, place)
+        return x
+
+    def parallel(self, at: Block, x: Value) -> list[Value]:
+        """Lower the branches in the braces of `at`, each on the same input."""
+        outs = []
+        for node in self._body(at):
+            if node.kind == "branch":
+                outs.append(self.block(node, at, x))
+            else:
+                self.reporter.report(
+                    codes.BLOCK_PLACE, f"`{at.spec.kind}` takes branches only, not `{node.kind}`", node.span,
+                    helps=[f"put it in a branch: `branch {{ {node.kind} ... }}`"],
+                )  # fmt: skip
+        if not outs:
+            self.reporter.fail(codes.BLOCK_PLACE, f"`{at.spec.kind}` has no branch", at.node.span)
+        return outs
+
+    def block(self, node: nodes.Block, parent: Block, x: Value, place: Place | None = None) -> Value:
+        """Lower one block; its region becomes the parent's next child."""
+        if place is None:
+            within = (*parent.place.within, parent.spec.kind)
+            place = Place(parent.place.path, parent.place.stored, within, parent.place.axes)
+        at = self.read(self, node, place)
+        out = at.spec.lower(self, at, x)
+        parent.children.append(at.region())
+        return out
+
+    def _body(self, at: Block) -> list[nodes.Block]:
+        for item in at.node.body or ():
+            if isinstance(item, nodes.Let):
+                self.reporter.report(codes.NOT_SUPPORTED, "`let` is not supported yet", item.span)
+        return [item for item in at.node.body or () if isinstance(item, nodes.Block)]

@@ -1,0 +1,71 @@
+"""Arguments to parameters, by substitution in the tree. Input: a reference and the declared parameters.
+
+Substitution happens before anything is evaluated, so a parameter may stand wherever an expression
+may, and every node keeps the span of the text that it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import TypeVar, cast
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter, did_you_mean
+from scalec.source import Span
+from scalec.syntax import nodes
+
+N = TypeVar("N")
+Bindings = Mapping[str, nodes.Expr]
+
+
+def bind(
+    owner: str,
+    params: tuple[nodes.Size, ...],
+    ref: nodes.Ref | None,
+    reporter: Reporter,
+    span: Span | None = None,
+) -> dict[str, nodes.Expr]:
+    """Values of the parameters of `owner`, defaults filled in (a default may use earlier parameters)."""
+    known = [p.name for p in params]
+    given: dict[str, nodes.Expr] = {}
+    for position, argument in enumerate(ref.arguments if ref else ()):
+        name = argument.name or (known[position] if position < len(known) else None)
+        if name not in known or isinstance(argument.value, tuple):
+            what = f"no parameter `{name}`" if name else f"only {len(known)} parameters"
+            notes = (f"its parameters are {', '.join(known)}",) if known else ("it has no parameters",)
+            reporter.report(codes.ARGUMENTS, f"`{owner}` has {what}", argument.span, notes=notes,
+                            helps=did_you_mean(name or "", known))  # fmt: skip
+        elif name in given:
+            reporter.report(codes.ARGUMENTS, f"parameter `{name}` of `{owner}` is given twice", argument.span)
+        else:
+            given[name] = argument.value
+    bound: dict[str, nodes.Expr] = {}
+    for param in params:
+        value = given.get(param.name)
+        if value is None and param.value is None:
+            reporter.report(codes.ARGUMENTS, f"`{owner}` needs a value for parameter `{param.name}`",
+                            ref.span if ref else span)  # fmt: skip
+        elif value is not None:
+            bound[param.name] = value
+        elif param.value is not None:
+            bound[param.name] = substitute(param.value, bound)
+    return bound
+
+
+def substitute(node: N, bindings: Bindings) -> N:
+    """The tree with every `Name` that is a bound parameter replaced by its value."""
+    if not bindings:
+        return node
+    if isinstance(node, nodes.Name) and node.text in bindings:
+        return cast(N, bindings[node.text])
+    if isinstance(node, tuple):
+        return cast(N, tuple(substitute(item, bindings) for item in node))
+    if not is_dataclass(node) or not isinstance(node, nodes.Node):
+        return node
+    changed = {
+        field.name: substitute(getattr(node, field.name), bindings)
+        for field in fields(node)
+        if field.name != "span"
+    }
+    return cast(N, replace(node, **changed))

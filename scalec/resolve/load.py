@@ -1,0 +1,233 @@
+"""`use`: from a file to all files it sees. Input: a path or a text. Output: a frozen `Workspace`.
+
+Names are seen through `use`, transitively. A file's own declaration wins over one it uses; two
+different ones that it uses under one name are ambiguous where the name is used. Rule files end in
+`.scale`: nothing else is ever opened, so no line of another file can be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter, ScalecError, did_you_mean
+from scalec.resources import data_folder
+from scalec.source import Source, Span
+from scalec.syntax import nodes
+from scalec.syntax.parser import parse, read_source
+
+SUFFIX = ".scale"
+Kind = Literal["dimension", "regime", "network", "optimizer", "rule", "law"]
+Named = (
+    nodes.Dim | nodes.RegimeDecl | nodes.NetworkDecl | nodes.OptimizerDecl
+    | nodes.RuleDecl | nodes.Derived | nodes.LawDecl
+)  # fmt: skip
+KINDS: dict[type[nodes.Node], Kind] = {
+    nodes.Dim: "dimension", nodes.RegimeDecl: "regime", nodes.NetworkDecl: "network",
+    nodes.OptimizerDecl: "optimizer", nodes.RuleDecl: "rule", nodes.Derived: "rule", nodes.LawDecl: "law",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """A declaration and the key of the file it stands in, whose names it sees."""
+
+    declaration: Named
+    unit: str
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One parsed file: its own declarations by kind and name, and the files it uses.
+
+    `uses` pairs the key of a file with the names asked for; no names means all of them.
+    """
+
+    key: str
+    tree: nodes.File
+    own: Mapping[tuple[Kind, str], Named] = field(hash=False)
+    uses: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def checks(self) -> tuple[nodes.CheckDecl, ...]:
+        return tuple(d for d in self.tree.declarations if isinstance(d, nodes.CheckDecl))
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """Names of that kind declared in this file, in order."""
+        return tuple(name for k, name in self.own if k == kind)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The file under work (`main`) and all that it sees, by key."""
+
+    main: str
+    units: Mapping[str, Unit] = field(hash=False)
+
+    @property
+    def unit(self) -> Unit:
+        return self.units[self.main]
+
+    def candidates(self, kind: Kind, unit: str) -> dict[str, tuple[Found, ...]]:
+        """Every name of that kind seen from a file, with the declarations it may mean."""
+        seen: dict[str, dict[str, Found]] = {}
+        for key, wanted in self._reach(unit):
+            for (k, name), declaration in self.units[key].own.items():
+                if k == kind and (not wanted or name in wanted):
+                    seen.setdefault(name, {})[key] = Found(declaration, key)
+        own = self.units[unit].own
+        return {
+            name: (places[unit],) if (kind, name) in own else tuple(places.values())
+            for name, places in seen.items()
+        }
+
+    def find(self, kind: Kind, name: str, unit: str, span: Span | None, reporter: Reporter) -> Found | None:
+        """The one declaration that a name means in a file; reports and gives None where there is none."""
+        known = self.candidates(kind, unit)
+        found = known.get(name, ())
+        if len(found) == 1:
+            return found[0]
+        if found:
+            reporter.report(
+                codes.AMBIGUOUS, f"{kind} `{name}` is declared in several used files", span,
+                labels=[(f.declaration.span, "declared here") for f in found],
+                helps=[f"name the wanted one: `use {found[0].unit} ({name})`"],
+            )  # fmt: skip
+        else:
+            elsewhere = [k for k in sorted(self.units) if (kind, name) in self.units[k].own]
+            helps = did_you_mean(name, known) or tuple(f"add `use {k}`" for k in elsewhere)
+            notes = () if helps or not known else (f"known here: {', '.join(sorted(known))}",)
+            reporter.report(codes.UNKNOWN_NAME, f"unknown {kind} `{name}`", span, notes=notes, helps=helps)
+        return None
+
+    def _reach(self, unit: str) -> Iterable[tuple[str, tuple[str, ...]]]:
+        """The file itself and every file it uses, directly or not, each once."""
+        queue: list[tuple[str, tuple[str, ...]]] = [(unit, ())]
+        seen: set[tuple[str, tuple[str, ...]]] = set(queue)
+        while queue:
+            key, names = queue.pop(0)
+            yield key, names
+            for used, wanted in self.units[key].uses:
+                step = (used, wanted or names)
+                if step not in seen:
+                    seen.add(step)
+                    queue.append(step)
+
+
+def standard_files() -> dict[str, Path]:
+    """The standard packs by the name `use` knows them by (`std.mup`)."""
+    folder = data_folder("rules")
+    return {
+        ".".join(path.relative_to(folder).with_suffix("").parts): path
+        for path in sorted(folder.rglob(f"*{SUFFIX}"))
+    }
+
+
+def load(path: Path, name: str | None = None) -> Workspace:
+    """Read a rule file and everything it uses. Raises ScalecError with all that is wrong in them."""
+    return _Loader().load_path(path, name or str(path))
+
+
+def load_text(text: str, name: str = "<string>", folder: Path | None = None) -> Workspace:
+    """The same for a text; relative paths in `use` start at `folder`."""
+    return _Loader().load_source(Source(name, text), folder)
+
+
+def load_standard() -> Workspace:
+    """A workspace whose (empty) main file sees every standard pack."""
+    return load_text("\n".join(f"use {key}" for key in standard_files()), "<standard packs>")
+
+
+class _Loader:
+    def __init__(self) -> None:
+        self.reporter = Reporter()
+        self.units: dict[str, Unit] = {}
+        self.standard = standard_files()
+
+    def load_path(self, path: Path, name: str) -> Workspace:
+        if path.suffix != SUFFIX:
+            self.reporter.fail(
+                codes.FILE_NOT_FOUND, f"`{path}` is not a rule file: its name does not end in `{SUFFIX}`"
+            )
+        key = self._key(path)
+        self._read(key, path, name)
+        return self._finish(key)
+
+    def load_source(self, source: Source, folder: Path | None) -> Workspace:
+        self._add(source.name, parse(source), folder)
+        return self._finish(source.name)
+
+    def _finish(self, key: str) -> Workspace:
+        self.reporter.stop_on_errors()
+        return Workspace(key, self.units)
+
+    def _key(self, path: Path) -> str:
+        resolved = path.resolve()
+        return next((k for k, p in self.standard.items() if p.resolve() == resolved), str(resolved))
+
+    def _read(self, key: str, path: Path, name: str) -> None:
+        if key in self.units:
+            return
+        try:
+            tree = parse(read_source(path, name))
+        except ScalecError as error:
+            self.reporter.diagnostics.extend(error.diagnostics)
+            return
+        self._add(key, tree, path.parent)
+
+    def _add(self, key: str, tree: nodes.File, folder: Path | None) -> None:
+        own: dict[tuple[Kind, str], Named] = {}
+        for declaration in tree.declarations:
+            if isinstance(declaration, nodes.Use | nodes.CheckDecl):
+                continue
+            slot = (KINDS[type(declaration)], declaration.name)
+            if slot in own:
+                self.reporter.report(
+                    codes.DUPLICATE_NAME, f"{slot[0]} `{declaration.name}` is declared twice", declaration.span,
+                    labels=[(own[slot].span, "first declared here")],
+                )  # fmt: skip
+            else:
+                own[slot] = declaration
+        found = [(u, self._locate(u, folder)) for u in tree.declarations if isinstance(u, nodes.Use)]
+        uses = [(used[0], tuple(n.text for n in u.names)) for u, used in found if used]
+        self.units[key] = Unit(key, tree, own, tuple(uses))
+        for use, used in found:
+            if used:
+                self._read(used[0], used[1], used[2])
+                self._check_names(use, used[0])
+
+    def _check_names(self, use: nodes.Use, key: str) -> None:
+        unit = self.units.get(key)
+        if unit is None:
+            return
+        known = [name for _, name in unit.own]
+        for wanted in use.names:
+            if wanted.text not in known:
+                self.reporter.report(
+                    codes.UNKNOWN_NAME, f"`{use.target}` declares nothing called `{wanted.text}`", wanted.span,
+                    helps=did_you_mean(wanted.text, known),
+                )  # fmt: skip
+
+    def _locate(self, use: nodes.Use, folder: Path | None) -> tuple[str, Path, str] | None:
+        """Key, path and display name of the file that a `use` means; reports where there is none."""
+        if not use.quoted:
+            path = self.standard.get(use.target)
+            if path is None:
+                self.reporter.report(
+                    codes.FILE_NOT_FOUND, f"there is no standard pack `{use.target}`", use.span,
+                    helps=did_you_mean(use.target, self.standard) or (f"the packs are {', '.join(self.standard)}",),
+                )  # fmt: skip
+                return None
+            return use.target, path, f"{use.target.replace('.', '/')}{SUFFIX}"
+        path = (folder or Path()) / use.target
+        if path.suffix != SUFFIX:
+            reason = f"its name does not end in `{SUFFIX}`"
+        elif not path.is_file():
+            reason = "there is no such file"
+        else:
+            return self._key(path), path, str(path)
+        self.reporter.report(codes.FILE_NOT_FOUND, f"cannot use `{use.target}`: {reason}", use.span)
+        return None

@@ -1,0 +1,208 @@
+"""From a rule declaration to a flat list of clauses. Input: a workspace and a reference. Output: `RuleSet`.
+
+Each ancestor's clauses come once, at first appearance, parents left to right, then the rule's own:
+reading order is precedence, later wins. Parameters are substituted, sections are unfolded, every
+word is checked against its closed set. Expressions stay trees: sizes are known only to a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter, did_you_mean
+from scalec.resolve import vocabulary as words
+from scalec.resolve.bind import bind, substitute
+from scalec.resolve.load import Found, Workspace
+from scalec.source import Span
+from scalec.syntax import nodes
+from scalec.syntax.printer import expression_text
+
+
+@dataclass(frozen=True)
+class RuleClause:
+    """One clause with what surrounds it folded in.
+
+    `owners`: the optimizers it is for, None for all. `own`: it stands in the file under work, so
+    that matching nothing is a mistake; an inherited clause may match nothing.
+    """
+
+    rule: str
+    node: nodes.Clause
+    owners: frozenset[str] | None
+    within: tuple[tuple[bool, nodes.Path], ...]
+    own: bool
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """A rule with its ancestors: clauses in order of precedence, base sizes, citations."""
+
+    name: str
+    clauses: tuple[RuleClause, ...]
+    base: tuple[nodes.Size, ...]
+    cites: tuple[nodes.Cite, ...]
+    span: Span
+
+
+def resolve_rule(
+    workspace: Workspace, ref: nodes.Ref, owners: Iterable[str], reporter: Reporter, unit: str | None = None
+) -> RuleSet | None:
+    """The rule that `ref` means in a file, for the given optimizers."""
+    found = workspace.find("rule", ref.path, unit or workspace.main, ref.span, reporter)
+    if found is None:
+        return None
+    flattener = _Flattener(workspace, tuple(owners), reporter)
+    flattener.visit(found, ref, ())
+    return RuleSet(
+        ref.path, tuple(flattener.clauses), tuple(flattener.base), tuple(flattener.cites), ref.span
+    )
+
+
+class _Flattener:
+    def __init__(self, workspace: Workspace, optimizers: tuple[str, ...], reporter: Reporter) -> None:
+        self.workspace = workspace
+        self.optimizers = optimizers
+        self.reporter = reporter
+        self.clauses: list[RuleClause] = []
+        self.base: list[nodes.Size] = []
+        self.cites: list[nodes.Cite] = []
+        self.done: dict[tuple[str, str], tuple[dict[str, nodes.Expr], nodes.Ref]] = {}
+
+    def visit(self, found: Found, ref: nodes.Ref, path: tuple[tuple[str, str], ...]) -> None:
+        rule = found.declaration
+        if isinstance(rule, nodes.Derived):
+            self.reporter.report(
+                codes.NOT_SUPPORTED, f"rule `{rule.name}` is derived, which is not supported yet", rule.span
+            )
+            return
+        assert isinstance(rule, nodes.RuleDecl)
+        key = (found.unit, rule.name)
+        if key in path:
+            self.reporter.report(codes.CYCLE, f"rule `{rule.name}` extends itself", ref.span)
+            return
+        bindings = bind(rule.name, rule.params, ref, self.reporter)
+        if key in self.done:
+            self._same_again(rule, ref, bindings, self.done[key])
+            return
+        for parent in rule.parents:
+            parent_found = self.workspace.find("rule", parent.path, found.unit, parent.span, self.reporter)
+            if parent_found:
+                self.visit(parent_found, substitute(parent, bindings), (*path, key))
+        self.done[key] = (bindings, ref)
+        owners = self._owners(rule.owners, found.unit)
+        if owners is not None and not owners & set(self.optimizers):
+            self.reporter.report(
+                codes.UNSUITABLE, f"rule `{rule.name}` is for {_and(sorted(owners))}, not for {_and(self.optimizers)}",
+                rule.owners[0].span,
+            )  # fmt: skip
+        own = found.unit == self.workspace.main
+        self._parts(rule.name, substitute(rule.parts, bindings), owners, (), own, found.unit)
+
+    def _same_again(
+        self, rule: nodes.RuleDecl, ref: nodes.Ref, bindings: dict[str, nodes.Expr],
+        before: tuple[dict[str, nodes.Expr], nodes.Ref],
+    ) -> None:  # fmt: skip
+        if bindings == before[0]:
+            return
+        texts = [
+            ", ".join(f"{k} = {expression_text(v)}" for k, v in b.items()) for b in (before[0], bindings)
+        ]
+        self.reporter.report(
+            codes.ARGUMENTS, f"rule `{rule.name}` is inherited twice with different arguments", ref.span,
+            labels=[(before[1].span, f"here with {texts[0]}")], notes=[f"now with {texts[1]}"],
+        )  # fmt: skip
+
+    def _owners(self, paths: tuple[nodes.Path, ...], unit: str) -> frozenset[str] | None:
+        for path in paths:
+            self.workspace.find("optimizer", path.text, unit, path.span, self.reporter)
+        return frozenset(p.text for p in paths) if paths else None
+
+    def _parts(
+        self, rule: str, parts: tuple[nodes.Part, ...], owners: frozenset[str] | None,
+        within: tuple[tuple[bool, nodes.Path], ...], own: bool, unit: str,
+    ) -> None:  # fmt: skip
+        for part in parts:
+            match part:
+                case nodes.Cite():
+                    self.cites.append(part)
+                case nodes.Base():
+                    self.base.extend(part.sizes)
+                case nodes.Demand():
+                    self._unsupported(f"`{part.kind}`", part.span)
+                case nodes.Section():
+                    section_owners, section_within = self._qualify(part.qualifiers, owners, within, unit)
+                    self._parts(rule, part.parts, section_owners, section_within, own, unit)
+                case nodes.Clause():
+                    clause_owners, clause_within = self._qualify(part.qualifiers, owners, within, unit)
+                    if self._check_clause(part):
+                        self.clauses.append(RuleClause(rule, part, clause_owners, clause_within, own))
+
+    def _qualify(
+        self, qualifiers: tuple[nodes.Qualifier, ...], owners: frozenset[str] | None,
+        within: tuple[tuple[bool, nodes.Path], ...], unit: str,
+    ) -> tuple[frozenset[str] | None, tuple[tuple[bool, nodes.Path], ...]]:  # fmt: skip
+        for qualifier in qualifiers:
+            match qualifier.kind:
+                case "for":
+                    named = self._owners(qualifier.paths, unit) or frozenset()
+                    owners = named if owners is None else owners & named
+                case "in" | "not in":
+                    within = (*within, *((qualifier.kind == "in", path) for path in qualifier.paths))
+                case "under" | "where":
+                    self._unsupported(f"`{qualifier.kind}`", qualifier.span)
+        return owners, within
+
+    def _check_clause(self, clause: nodes.Clause) -> bool:
+        before = len(self.reporter.diagnostics)
+        known = {
+            "tensor": (*words.SHAPE_CLASSES, *words.with_wholes(words.ROLES)),
+            "site": words.SITES,
+            "run": (),
+        }
+        for selector in (*clause.selectors, *clause.excluded):
+            if isinstance(selector, nodes.Path) and selector.text not in known[clause.kind]:
+                what = "shape class or role" if clause.kind == "tensor" else "site"
+                self.reporter.report(
+                    codes.UNKNOWN_WORD, f"unknown {what} `{selector.text}`", selector.span,
+                    helps=did_you_mean(selector.text, known[clause.kind]),
+                    notes=() if clause.kind == "tensor" else (f"the sites are {', '.join(words.SITES)}",),
+                )  # fmt: skip
+        for statement in clause.statements:
+            self._check_statement(clause.kind, statement)
+        return len(self.reporter.diagnostics) == before
+
+    def _check_statement(self, kind: nodes.Kind, statement: nodes.Set | nodes.Solve) -> None:
+        attributes = words.ATTRIBUTES[kind]
+        if isinstance(statement, nodes.Solve) or (kind == "tensor" and statement.attribute == "optimizer"):
+            self._unsupported(
+                "`solves`" if isinstance(statement, nodes.Solve) else "`optimizer =`", statement.span
+            )
+            return
+        if statement.attribute not in attributes:
+            self.reporter.report(
+                codes.UNKNOWN_WORD, f"a {kind} has no attribute `{statement.attribute}`", statement.span,
+                notes=[f"its attributes are {', '.join(attributes)}"],
+                helps=did_you_mean(statement.attribute, attributes),
+            )  # fmt: skip
+            return
+        choices = attributes[statement.attribute]
+        if choices and not (
+            statement.op == "="
+            and isinstance(statement.value, nodes.Name)
+            and statement.value.text in choices
+        ):
+            self.reporter.report(
+                codes.UNKNOWN_WORD, f"`{statement.attribute}` is a word, not {expression_text(statement.value)!r}"
+                if statement.op == "=" else f"`{statement.attribute}` is a word and takes `=` only",
+                statement.span, helps=[f"one of {', '.join(f'`{statement.attribute} = {c}`' for c in choices)}"],
+            )  # fmt: skip
+
+    def _unsupported(self, what: str, span: Span) -> None:
+        self.reporter.report(codes.NOT_SUPPORTED, f"{what} is not supported yet", span)
+
+
+def _and(names: Iterable[str]) -> str:
+    quoted = [f"`{n}`" for n in names]
+    return " and ".join(quoted) if len(quoted) < 3 else ", ".join(quoted)

@@ -1,0 +1,59 @@
+"""The closed sets of words a rule may use. Roles cover their parts: `mlp` selects `mlp.up`.
+
+A typo is always an error, because every word is looked up here or in a declaration.
+"""
+
+from __future__ import annotations
+
+SHAPE_CLASSES = ("matrix", "input", "output", "vector", "scalar")
+
+ROLES = (
+    "embedding", "embedding.position", "embedding.label", "readout", "linear",
+    "attention.q", "attention.k", "attention.v", "attention.o", "attention.qk_norm.gain",
+    "mlp.up", "mlp.gate", "mlp.down", "router", "expert.up", "expert.gate", "expert.down",
+    "norm.gain", "bias", "patch", "conv", "modulation", "lora.a", "lora.b",
+)  # fmt: skip
+
+SITES = (
+    "residual", "residual.attention", "residual.mlp", "residual.moe", "residual.linear",
+    "attention.logits", "attention.output", "mlp.act", "logits",
+    "moe.combine", "router.logits", "moe.balance", "lora",
+)  # fmt: skip
+
+INIT_WORDS = ("normal", "uniform", "zero", "ones")
+DECAY_WORDS = ("independent", "torch", "l2")
+
+# attribute -> the words it may be set to with `=`; an empty tuple means a number
+TENSOR_ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "init": INIT_WORDS, "init.std": (), "init.mean": (), "init.dist": INIT_WORDS, "init.shared": ("expert",),
+    "scale": (), "lr": (), "eps": (), "wd": (), "wd.kind": DECAY_WORDS,
+    "beta1": (), "beta2": (), "momentum": (), "frozen": ("yes", "no"),
+}  # fmt: skip
+
+RUN_ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "lr": (), "eps": (), "wd": (), "batch": (), "steps": (), "warmup": (), "final_lr": (),
+    "schedule": ("constant", "linear", "cosine"), "beta1": (), "beta2": (), "momentum": (), "clip": (),
+}  # fmt: skip
+
+SITE_ATTRIBUTES: dict[str, tuple[str, ...]] = {"scale": (), "skip": ()}
+
+ATTRIBUTES = {"tensor": TENSOR_ATTRIBUTES, "site": SITE_ATTRIBUTES, "run": RUN_ATTRIBUTES}
+
+RELATIVE_SIZES = (
+    "fan_in", "fan_out", "depth", "layer", "heads", "kv_heads", "head_dim", "experts", "active",
+    "rank", "density", "kernel", "context", "batch", "tokens", "steps", "params", "params.active",
+)  # fmt: skip
+
+
+def with_wholes(roles: tuple[str, ...]) -> tuple[str, ...]:
+    """Every dotted prefix of a role is a selector too: `attention.q` and `attention`."""
+    found: dict[str, None] = {}
+    for role in roles:
+        parts = role.split(".")
+        found.update(dict.fromkeys(".".join(parts[:i]) for i in range(1, len(parts) + 1)))
+    return tuple(found)
+
+
+def covers(selector: str, role: str) -> bool:
+    """Whether a role selector names this role or a whole that the role is part of."""
+    return role == selector or role.startswith(f"{selector}.")
