@@ -10,10 +10,10 @@ BENCHES := $(filter-out __init__ harness,$(basename $(notdir $(wildcard bench/*.
 .PHONY: demo demo-quick test test-fast lint evidence
 
 demo: $(STAMP)
-	$(PY) examples/demo.py --seeds $(SEEDS)
+	$(PY) -m examples.demo --seeds $(SEEDS)
 
 demo-quick: $(STAMP)
-	$(PY) examples/demo.py --quick --seeds $(SEEDS)
+	$(PY) -m examples.demo --quick --seeds $(SEEDS)
 
 test: $(STAMP)
 	$(PY) -m pytest -n 2
