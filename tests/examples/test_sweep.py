@@ -1,4 +1,4 @@
-"""The demo's driver against a stand-in for the emitted `train.py`: its words, isolation, answers, failures."""
+"""The driver of the demo against a stand-in for the emitted `train.py`: words, isolation, failures."""
 
 from __future__ import annotations
 
