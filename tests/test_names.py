@@ -17,8 +17,8 @@ from tests.sources import ROOT, Word, modules, words
 DECLARATION = re.compile(r"^\s*(?:network|rule|regime|optimizer)\s+([A-Za-z_]\w*)", re.MULTILINE)
 REASONING = ("scalec.calculus", "scalec.check", "scalec.derive", "scalec.plan")
 
-# Names of packs that are also words of the language itself: a role, a relative size, an update family, a block's
-# option. They cannot be told apart in code, so they are left out; written down so that the list does not grow.
+# Names of packs that are also words of the language itself: a role, a relative size, an update family, an
+# option. They cannot be told apart in code, so they are left out; written down lest the list grow unseen.
 ALSO_WORDS_OF_THE_LANGUAGE = frozenset({"mlp", "depth", "head_dim", "heads", "sgd", "width"})
 
 
