@@ -142,7 +142,7 @@ class _Pass:
         try:
             for token in machine.lexer_thread.lex(machine.parser_state):
                 if token.type == "COMMENT":
-                    self.comments.append((self._span(token).start, str(token)))
+                    self.comments.append((self._span(token).start, token.rstrip()))
                 else:
                     machine.feed_token(token)
                     self._take(_Word(token.type, str(token), self._span(token)))

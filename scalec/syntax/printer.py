@@ -1,12 +1,14 @@
 """Syntax tree -> canonical text.
 
-Input: any node. Output: text that parses to an equal node. Invariant: parentheses stand only where
-the grammar needs them, and the same tree always gives the same text.
+Input: a node. Output: text that parses to an equal node, with the fewest parentheses. Invariant:
+equal nodes give equal texts, and printing what was printed changes nothing. `layout` arranges the
+texts of this module in lines.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import assert_never
 
 from scalec.syntax import nodes
@@ -36,8 +38,8 @@ def _expression(expr: nodes.Expr) -> tuple[str, int]:
             return f"{_dividend(op, left, right)}{op}{_at_least(SIGN, right)}", PRODUCT
         case nodes.Binary("^", base, exponent):
             return f"{_at_least(ATOM, base)}^{_exponent(exponent)}", POWER
-        case _:
-            raise AssertionError(f"not an expression: {expr!r}")
+        case nodes.Binary():
+            raise AssertionError(f"not an operator: {expr.op}")
 
 
 def _at_least(strength: int, expr: nodes.Expr) -> str:
@@ -71,8 +73,8 @@ def condition_text(condition: nodes.Condition) -> str:
             return f"{_in_condition(left, ('and',))} and {_in_condition(right, ())}"
         case nodes.Bool("or", left, right):
             return f"{condition_text(left)} or {_in_condition(right, ('and',))}"
-        case _:
-            raise AssertionError(f"not a condition: {condition!r}")
+        case nodes.Bool():
+            raise AssertionError(f"not a connective: {condition.op}")
 
 
 def _in_condition(condition: nodes.Condition, bare: tuple[str, ...]) -> str:
@@ -82,12 +84,24 @@ def _in_condition(condition: nodes.Condition, bare: tuple[str, ...]) -> str:
 
 
 # ---- references ------------------------------------------------------------------------------
-def _comma(texts: list[str]) -> str:
-    return ", ".join(texts)
+def paths_text(paths: Iterable[nodes.Path]) -> str:
+    return ", ".join(path.text for path in paths)
 
 
-def paths_text(paths: tuple[nodes.Path, ...]) -> str:
-    return _comma([path.text for path in paths])
+def joint_text(joint: nodes.Joint) -> str:
+    return " + ".join(path.text for path in joint.parts)
+
+
+def regimes_text(regimes: Iterable[nodes.Joint]) -> str:
+    return ", ".join(map(joint_text, regimes))
+
+
+def size_text(size: nodes.Size) -> str:
+    return size.name if size.value is None else f"{size.name} = {expression_text(size.value)}"
+
+
+def sizes_text(sizes: Iterable[nodes.Size]) -> str:
+    return ", ".join(map(size_text, sizes))
 
 
 def argument_text(argument: nodes.Argument) -> str:
@@ -96,36 +110,32 @@ def argument_text(argument: nodes.Argument) -> str:
     return text if argument.name is None else f"{argument.name} = {text}"
 
 
-def _arguments(arguments: tuple[nodes.Argument, ...]) -> str:
-    return f"({_comma([argument_text(a) for a in arguments])})" if arguments else ""
+def arguments_text(arguments: Iterable[nodes.Argument]) -> str:
+    return _in_parentheses(", ".join(map(argument_text, arguments)))
 
 
 def ref_text(ref: nodes.Ref) -> str:
-    return ref.path + _arguments(ref.arguments)
+    return ref.path + arguments_text(ref.arguments)
 
 
-def size_text(size: nodes.Size) -> str:
-    return size.name if size.value is None else f"{size.name} = {expression_text(size.value)}"
+def _in_parentheses(text: str) -> str:
+    return f"({text})" if text else ""
 
 
-def sizes_text(sizes: tuple[nodes.Size, ...]) -> str:
-    return _comma([size_text(size) for size in sizes])
+def _words(*words: str) -> str:
+    return " ".join(word for word in words if word)
 
 
-def joint_text(joint: nodes.Joint) -> str:
-    return " + ".join(path.text for path in joint.parts)
-
-
-def regimes_text(regimes: tuple[nodes.Joint, ...]) -> str:
-    return _comma([joint_text(joint) for joint in regimes])
+def _after(keyword: str, text: str) -> str:
+    return f"{keyword} {text}" if text else ""
 
 
 # ---- clauses ---------------------------------------------------------------------------------
 def selector_text(selector: nodes.Selector) -> str:
     match selector:
-        case nodes.Path(text):
+        case nodes.Path(text=text):
             return text
-        case nodes.Pattern(text):
+        case nodes.Pattern(text=text):
             return f'"{text}"'
         case nodes.Everything():
             return "*"
@@ -142,24 +152,117 @@ def qualifier_text(qualifier: nodes.Qualifier) -> str:
 def statement_text(statement: nodes.Set | nodes.Solve) -> str:
     """`init.std ~ 1/fan_in`, `1 - beta1 ~ batch/tokens`, `wd solves timescale ~ 1`."""
     match statement:
-        case nodes.Set(attribute, op, value, complement):
+        case nodes.Set(attribute=attribute, op=op, value=value, complement=complement):
             return f"{'1 - ' if complement else ''}{attribute} {op} {expression_text(value)}"
-        case nodes.Solve(attribute, law, order):
+        case nodes.Solve(attribute=attribute, law=law, order=order):
             return f"{attribute} solves {law} ~ {expression_text(order)}"
         case _:
             assert_never(statement)
 
 
-def _clause_words(clause: nodes.Clause) -> str:
+def clause_subject(clause: nodes.Clause) -> str:
     """What stands before the brace: `tensor matrix except router in repeat`."""
-    words: list[str] = [clause.kind]
-    if clause.selectors:
-        words.append(_comma([selector_text(s) for s in clause.selectors]))
-    if clause.excluded:
-        words += ["except", _comma([selector_text(s) for s in clause.excluded])]
-    return " ".join([*words, *map(qualifier_text, clause.qualifiers)])
+    return _words(
+        clause.kind,
+        ", ".join(map(selector_text, clause.selectors)),
+        _after("except", ", ".join(map(selector_text, clause.excluded))),
+        *map(qualifier_text, clause.qualifiers),
+    )
 
 
 def clause_head(clause: nodes.Clause) -> str:
     """The clause on one line, whatever its length: `tensor readout { lr ~ 1; wd = 0 }`."""
-    return f"{_clause_words(clause)} {{ {'; '.join(map(statement_text, clause.statements))} }}"
+    return f"{clause_subject(clause)} {{ {'; '.join(map(statement_text, clause.statements))} }}"
+
+
+def claim_text(claim: nodes.Claim) -> str:
+    if claim.order is not None:
+        return f"{claim.term} ~ {expression_text(claim.order)}"
+    fails = "fails" if claim.fails else ""
+    return _words(claim.term, fails, _after("at", " and ".join(claim.places)))
+
+
+def growth_text(growth: nodes.Growth) -> str:
+    return f"{growth.dim} ~ {expression_text(growth.order)}"
+
+
+def sized_text(item: nodes.Dims | nodes.Fixed) -> str:
+    return f"{'dims' if isinstance(item, nodes.Dims) else 'fixed'} {sizes_text(item.sizes)}"
+
+
+def block_subject(block: nodes.Block) -> str:
+    """What stands before the brace: `attention(heads = H, causal) as self`, `repeat L as sparse`."""
+    if block.kind == "repeat":
+        call = f"repeat {argument_text(block.arguments[0])}"
+    else:
+        call = block.kind + arguments_text(block.arguments)
+    return _words(call, _after("as", block.name or ""))
+
+
+def setting_text(setting: nodes.Setting) -> str:
+    value = _words(
+        setting.word or "",
+        ref_text(setting.ref) if setting.ref else "",
+        sizes_text(setting.sizes),
+        expression_text(setting.expr) if setting.expr else "",
+    )
+    return f"{setting.kind} {value}"
+
+
+def cite_text(cite: nodes.Cite) -> str:
+    return _words("cite", cite.reference, quoted(cite.place))
+
+
+def quoted(text: str | None) -> str:
+    return "" if text is None else f'"{text}"'
+
+
+# ---- what stands before the brace of a declaration, or all of it ------------------------------
+def use_text(use: nodes.Use) -> str:
+    target = quoted(use.target) if use.quoted else use.target
+    return _words("use", target, _in_parentheses(paths_text(use.names)))
+
+
+def dim_text(dim: nodes.Dim) -> str:
+    return _words("dim", dim.name, "fixed" if dim.fixed else "", quoted(dim.doc))
+
+
+def law_text(law: nodes.LawDecl) -> str:
+    fit, cite = "fit" if law.fitted else "", cite_text(law.cite) if law.cite else ""
+    return _words("law", law.name, "=", expression_text(law.value), fit, cite)
+
+
+def derived_text(derived: nodes.Derived) -> str:
+    return _words(
+        f"rule {derived.name} = derive {paths_text(derived.goals)}",
+        _after("for", paths_text(derived.owners)),
+        _after("on", ref_text(derived.network)),
+        _after("under", regimes_text(derived.regimes)),
+    )
+
+
+def network_subject(network: nodes.NetworkDecl) -> str:
+    name = network.name + _in_parentheses(sizes_text(network.params))
+    return _words("network", name, _after("extends", ref_text(network.extends) if network.extends else ""))
+
+
+def optimizer_subject(optimizer: nodes.OptimizerDecl) -> str:
+    parent = optimizer.extends.text if optimizer.extends else ""
+    return _words("optimizer", optimizer.name, _after("extends", parent))
+
+
+def rule_subject(rule: nodes.RuleDecl) -> str:
+    return _words(
+        "rule",
+        rule.name + _in_parentheses(sizes_text(rule.params)),
+        _after("extends", ", ".join(map(ref_text, rule.parents))),
+        _after("for", paths_text(rule.owners)),
+    )
+
+
+def check_subject(check: nodes.CheckDecl) -> str:
+    return _words(
+        f"check {ref_text(check.rule)} on {ref_text(check.network)}",
+        _after("for", paths_text(check.owners)),
+        _after("under", regimes_text(check.regimes)),
+    )

@@ -1,0 +1,212 @@
+"""Syntax tree -> canonical file: which text stands on which line.
+
+Input: a `nodes.File`. Output: its text, comments included. Invariant: parsing the text gives an equal
+file with the same comments, and laying that out gives the same text.
+
+Braces fold into one line where they fit and hold no comment; those of a rule or a network never do.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import assert_never
+
+from scalec.source import Span
+from scalec.syntax import nodes, printer
+
+WIDTH = 100
+INDENT = "  "
+PHRASE = re.compile(r'(?:"[^"]*"|,(?! )|[^",])+,? *')  # a line is broken between these, if it can be,
+WORD = re.compile(r'(?:"[^"]*"|[^ "])+ *')  # else between these
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line before breaking; `start` and `end` are the offsets of what it says in the source.
+
+    A line that opens a brace ends where it begins, since what follows belongs to later lines. `gap`
+    asks for an empty line above.
+    """
+
+    text: str
+    depth: int
+    start: int
+    end: int
+    gap: bool = False
+    trailing: str = ""
+
+
+Lines = list[Line]
+
+
+def to_text(file: nodes.File) -> str:
+    """The canonical text of a file."""
+    layout = _Layout([offset for offset, _ in file.comments])
+    groups = [layout.declaration(declaration) for declaration in file.declarations]
+    for (first, above), (second, below) in pairwise(zip(file.declarations, groups, strict=True)):
+        together = type(first) is type(second) and len(above) == len(below) == 1
+        below[0] = replace(below[0], gap=not together)
+    lines = [line for group in groups for line in group]
+    return "".join(f"{text}\n" for line in _with_comments(lines, file) for text in _broken(line))
+
+
+class _Layout:
+    """Node -> lines. `comments` are the offsets at which no brace may be folded away."""
+
+    def __init__(self, comments: list[int]) -> None:
+        self.comments = comments
+
+    def declaration(self, declaration: nodes.Declaration) -> Lines:
+        span = declaration.span
+        match declaration:
+            case nodes.Use():
+                return self.line(printer.use_text(declaration), span)
+            case nodes.Dim():
+                return self.line(printer.dim_text(declaration), span)
+            case nodes.LawDecl():
+                return self.line(printer.law_text(declaration), span)
+            case nodes.Derived():
+                return self.line(printer.derived_text(declaration), span)
+            case nodes.RegimeDecl():
+                return self.regime(declaration)
+            case nodes.NetworkDecl(items=items):
+                inner = [line for item in items for line in self.item(item, 1)]
+                return self.open(printer.network_subject(declaration), span, inner)
+            case nodes.OptimizerDecl(settings=settings):
+                inner = [line for s in settings for line in self.line(printer.setting_text(s), s.span, 1)]
+                return self.folded(printer.optimizer_subject(declaration), span, inner)
+            case nodes.RuleDecl(parts=parts):
+                inner = [line for part in parts for line in self.part(part, 1)]
+                return self.open(printer.rule_subject(declaration), span, inner)
+            case nodes.CheckDecl():
+                return self.check(declaration)
+            case _:
+                assert_never(declaration)
+
+    def regime(self, regime: nodes.RegimeDecl) -> Lines:
+        head = f"regime {regime.name}"
+        if regime.joint is not None:
+            return self.line(f"{head} = {printer.joint_text(regime.joint)}", regime.span)
+        growths = regime.growths
+        inner = [ln for g in growths for ln in self.line(printer.growth_text(g), g.span, 1)]
+        return self.folded(head, regime.span, inner)
+
+    def check(self, check: nodes.CheckDecl) -> Lines:
+        """All claims on one line where they fit, else each on its own."""
+        head, claims = printer.check_subject(check), ", ".join(map(printer.claim_text, check.claims))
+        together = self.line(f"expect {claims}", check.span, 1) if claims else []
+        folded = self.folded(head, check.span, together)
+        if len(folded) == 1:
+            return folded
+        apart = [self.line(f"expect {printer.claim_text(c)}", c.span, 1)[0] for c in check.claims]
+        return self.open(head, check.span, apart)
+
+    # ---- inside a rule and a network ---------------------------------------------------------
+    def part(self, part: nodes.Part, depth: int) -> Lines:
+        match part:
+            case nodes.Cite():
+                return self.line(printer.cite_text(part), part.span, depth)
+            case nodes.Base(sizes=sizes):
+                return self.line(f"base {printer.sizes_text(sizes)}", part.span, depth)
+            case nodes.Demand(kind=kind, condition=condition):
+                return self.line(f"{kind} {printer.condition_text(condition)}", part.span, depth)
+            case nodes.Clause(statements=statements):
+                texts = [(printer.statement_text(s), s.span) for s in statements]
+                inner = [line for text, span in texts for line in self.line(text, span, depth + 1)]
+                return self.folded(printer.clause_subject(part), part.span, inner, depth)
+            case nodes.Section(qualifiers=qualifiers, parts=parts):
+                inner = [line for p in parts for line in self.part(p, depth + 1)]
+                return self.folded(" ".join(map(printer.qualifier_text, qualifiers)), part.span, inner, depth)
+            case _:
+                assert_never(part)
+
+    def item(self, item: nodes.Dims | nodes.Fixed | nodes.Block | nodes.Let, depth: int) -> Lines:
+        match item:
+            case nodes.Dims() | nodes.Fixed():
+                return self.line(printer.sized_text(item), item.span, depth)
+            case nodes.Block(body=None):
+                return self.line(printer.block_subject(item), item.span, depth)
+            case nodes.Block(body=body):
+                head = printer.block_subject(item)
+            case nodes.Let(name=name, body=body):
+                head = f"let {name} ="
+            case _:
+                assert_never(item)
+        inner = [line for block in body or () for line in self.item(block, depth + 1)]
+        return self.folded(head, item.span, inner, depth, between=" ")
+
+    # ---- lines and braces --------------------------------------------------------------------
+    def line(self, text: str, span: Span, depth: int = 0) -> Lines:
+        return [Line(text, depth, span.start, span.end)]
+
+    def open(self, head: str, span: Span, inner: Lines, depth: int = 0) -> Lines:
+        if not inner and not self.commented(span):
+            return self.line(f"{head} {{ }}", span, depth)
+        first = Line(f"{head} {{", depth, span.start, span.start + 1)
+        return [first, *inner, Line("}", depth, span.end - 1, span.end)]
+
+    def folded(self, head: str, span: Span, inner: Lines, depth: int = 0, between: str = "; ") -> Lines:
+        """`head { a; b }` if that is one line; a brace inside a brace folds only when it is alone."""
+        nested = [line for line in inner if line.depth > depth + 1 or line.text.endswith("}")]
+        text = f"{head} {{ {between.join(line.text for line in inner)} }}"
+        fits = len(INDENT) * depth + len(text) <= WIDTH
+        if not inner or not fits or (nested and len(inner) > 1) or self.commented(span):
+            return self.open(head, span, inner, depth)
+        return self.line(text, span, depth)
+
+    def commented(self, span: Span) -> bool:
+        """Whether a comment stands inside."""
+        first = bisect_left(self.comments, span.start)
+        return first < len(self.comments) and self.comments[first] < span.end
+
+
+def _broken(line: Line) -> Iterator[str]:
+    """The line at its depth, in as many lines as it needs, the later ones indented twice more."""
+    if line.gap:
+        yield ""
+    text, indent = INDENT * line.depth, INDENT * (line.depth + 2)
+    for part in _parts(line.text, WIDTH - len(indent)):
+        if text.strip() and len(text) + len(part.rstrip()) > WIDTH:
+            yield text.rstrip()
+            text = indent
+        text += part
+    yield f"{text.rstrip()}{line.trailing}"
+
+
+def _parts(text: str, room: int) -> Iterator[str]:
+    """What may go to the next line: a comment not at all, a phrase as a whole where it fits."""
+    if text.startswith("#"):
+        yield text
+        return
+    for phrase in PHRASE.findall(text):
+        yield from [phrase] if len(phrase.rstrip()) <= room else WORD.findall(phrase)
+
+
+# ---- comments --------------------------------------------------------------------------------
+def _with_comments(lines: Lines, file: nodes.File) -> Lines:
+    """Each comment behind the last thing said before it, if both share a line of the source; else on a
+    line of its own above the next thing said."""
+    result: Lines = []
+    rest = iter(file.comments)
+    comment = next(rest, None)
+    last = len(file.span.source.text)
+    for line in [*lines, Line("", 0, last, last + 1)]:
+        own: Lines = []
+        while comment is not None and comment[0] < line.end:
+            offset, text = comment
+            if result and not own and _row(file, result[-1].end - 1) == _row(file, offset):
+                result[-1] = replace(result[-1], trailing=f"  {text}")
+            else:
+                own.append(Line(text, line.depth + (line.text == "}"), offset, offset))
+            comment = next(rest, None)
+        new = [*own, replace(line, gap=False)]
+        result += [replace(new[0], gap=line.gap), *new[1:]]
+    return result[:-1]
+
+
+def _row(file: nodes.File, offset: int) -> int:
+    return file.span.source.line_column(offset)[0]
