@@ -1,4 +1,4 @@
-"""How every claim about speed is measured. Input: two callables. Output: their ratio and its interval; a file.
+"""How every claim about speed is measured. Input: two callables. Output: their ratio, its interval, a file.
 
 The two run in turns, the one that goes first changing from pair to pair, and only the ratios within a
 pair are used: what disturbs the machine disturbs both.
