@@ -174,7 +174,9 @@ SPECS = (
     BlockSpec(
         "embed",
         (Option("vocabulary", "size", 0), Option("width", "size", 1), Option("context", "size", optional=True)),
-        _embed, "embed", opens=True,
+        _embed,
+        "embed",
+        opens=True,
     ),
     BlockSpec("position", (Option("context", "size", 0),), _position, "position"),
     BlockSpec(
@@ -183,7 +185,8 @@ SPECS = (
     BlockSpec(
         "attention",
         (Option("heads", "size"), Option("head_dim", "size", optional=True), Option("causal", "flag", default=False)),
-        _attention, "attention",
+        _attention,
+        "attention",
     ),
     BlockSpec(
         "mlp", (Option("width", "size"), Option("act", "word", None, tuple(NONLINEARITIES), "gelu")), _mlp, "mlp"
@@ -195,7 +198,7 @@ SPECS = (
     BlockSpec("sum", (), _sum, None, body=True),
     BlockSpec("branch", (), _branch, None, body=True),
     BlockSpec("repeat", (Option("count", "size", 0),), _repeat, "block", "blocks", body=True),
-)  # fmt: skip
+)
 BLOCKS: Mapping[str, BlockSpec] = {spec.kind: spec for spec in SPECS}
 
 # Blocks and options of the language that this version does not lower yet: said so, never guessed.

@@ -89,9 +89,7 @@ class Block:
 
     @property
     def within(self) -> tuple[str, ...]:
-        return tuple(
-            dict.fromkeys((*self.place.within, self.spec.kind, *([self.name] if self.spec.name else [])))
-        )
+        return tuple(dict.fromkeys((*self.place.within, self.spec.kind, *([self.name] if self.spec.name else []))))
 
     def size(self, name: str) -> Formula:
         value = self.options[name]
@@ -107,9 +105,15 @@ class Block:
         return self.options[name] is True
 
     def tensor(
-        self, local: str, role: str, *, fan_in: Formula, fan_out: Formula,
-        shape: tuple[Formula, ...], layout: Literal["out_in", "in_out", "flat"],
-    ) -> str:  # fmt: skip
+        self,
+        local: str,
+        role: str,
+        *,
+        fan_in: Formula,
+        fan_out: Formula,
+        shape: tuple[Formula, ...],
+        layout: Literal["out_in", "in_out", "flat"],
+    ) -> str:
         """Add a tensor and give its path: the block's own for its `weight`, else `block.local`."""
         path = self.path if local == "weight" else f"{self.path}.{local}"
         module = "" if local == "weight" or layout == "flat" else f".{local}"
@@ -124,7 +128,7 @@ class Block:
                 self.place.axes,
                 self.builder.relative(self.relative),
                 self.within,
-            )  # fmt: skip
+            )
         )
         self.tensors[local] = path
         return path
@@ -134,9 +138,13 @@ class Block:
         return self.tensor(local, role, fan_in=UNIT, fan_out=length, shape=(length,), layout="flat")
 
     def site(
-        self, local: str, *roles: str, path: str | None = None,
-        attributes: tuple[str, ...] = ("scale",), required: bool = False,
-    ) -> str:  # fmt: skip
+        self,
+        local: str,
+        *roles: str,
+        path: str | None = None,
+        attributes: tuple[str, ...] = ("scale",),
+        required: bool = False,
+    ) -> str:
         path = path or f"{self.path}.{local}"
         self.builder.sites.append(
             Site(path, roles, attributes, required, self.builder.relative(self.relative), self.within)
@@ -147,9 +155,11 @@ class Block:
     def same_width(self, before: Value, after: Value) -> None:
         if before.width != after.width:
             self.builder.reporter.report(
-                codes.BLOCK_PLACE, f"`{self.spec.kind}` changes the width of the stream", self.node.span,
+                codes.BLOCK_PLACE,
+                f"`{self.spec.kind}` changes the width of the stream",
+                self.node.span,
                 notes=[f"it takes `{plain(before.width)}` coordinates and gives `{plain(after.width)}`"],
-            )  # fmt: skip
+            )
 
     def layer_kinds(self) -> tuple[str, ...]:
         """Kinds of the blocks with matrices inside: what a residual is a residual of."""
@@ -158,26 +168,32 @@ class Block:
     def _layer_kinds(self, regions: list[Region] | tuple[Region, ...]) -> Iterator[str]:
         for region in regions:
             yield from self._layer_kinds(region.children)
-            if any(
-                len(t.shape) > 1 and t.path in dict(region.tensors).values() for t in self.builder.tensors
-            ):
+            if any(len(t.shape) > 1 and t.path in dict(region.tensors).values() for t in self.builder.tensors):
                 yield region.kind
 
     def region(self) -> Region:
         return Region(
-            self.spec.kind, self.stored, self.path if self.spec.name else self.place.path.rstrip("."),
-            tuple(self.options.items()), tuple(self.children),
-            tuple(self.tensors.items()), tuple(self.sites.items()), self.node.span,
-        )  # fmt: skip
+            self.spec.kind,
+            self.stored,
+            self.path if self.spec.name else self.place.path.rstrip("."),
+            tuple(self.options.items()),
+            tuple(self.children),
+            tuple(self.tensors.items()),
+            tuple(self.sites.items()),
+            self.node.span,
+        )
 
 
 class Builder:
     """What one lowering has made so far, and how blocks make more. `read` makes a Block of a node."""
 
     def __init__(
-        self, read: Callable[[Builder, nodes.Block, Place], Block], growing: frozenset[str],
-        depth: Formula | None, reporter: Reporter,
-    ) -> None:  # fmt: skip
+        self,
+        read: Callable[[Builder, nodes.Block, Place], Block],
+        growing: frozenset[str],
+        depth: Formula | None,
+        reporter: Reporter,
+    ) -> None:
         self.read = read
         self.growing = growing
         self.depth = depth
@@ -241,9 +257,11 @@ class Builder:
                 outs.append(self.block(node, at, x))
             else:
                 self.reporter.report(
-                    codes.BLOCK_PLACE, f"`{at.spec.kind}` takes branches only, not `{node.kind}`", node.span,
+                    codes.BLOCK_PLACE,
+                    f"`{at.spec.kind}` takes branches only, not `{node.kind}`",
+                    node.span,
                     helps=[f"put it in a branch: `branch {{ {node.kind} ... }}`"],
-                )  # fmt: skip
+                )
         if not outs:
             self.reporter.fail(codes.BLOCK_PLACE, f"`{at.spec.kind}` has no branch", at.node.span)
         return outs

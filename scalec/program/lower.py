@@ -53,8 +53,12 @@ def _check_ends(network: NetworkDef, reporter: Reporter) -> None:
     openers = [spec.kind for spec in BLOCKS.values() if spec.opens]
     if not blocks or blocks[0].kind not in openers:
         span = blocks[0].span if blocks else network.span
-        reporter.report(codes.BLOCK_PLACE, "a network starts with the block that reads its input", span,
-                        helps=[f"begin with one of {', '.join(f'`{k}`' for k in openers)}"])  # fmt: skip
+        reporter.report(
+            codes.BLOCK_PLACE,
+            "a network starts with the block that reads its input",
+            span,
+            helps=[f"begin with one of {', '.join(f'`{k}`' for k in openers)}"],
+        )
     if not blocks or blocks[-1].kind != "readout":
         span = blocks[-1].span if blocks else network.span
         reporter.report(codes.BLOCK_PLACE, "a network ends with `readout(SIZE)`", span)
@@ -93,9 +97,7 @@ def _dimensions(network: NetworkDef, reporter: Reporter) -> tuple[Dimension, ...
                 reporter.report(codes.EXPRESSION, f"the size of `{dim.name}` is a number", dim.span)
             if value is not None:
                 fixed[dim.name] = value
-            result.append(
-                Dimension(dim.name, dim.doc, grows=False, fixed=as_number(value) if value else None)
-            )
+            result.append(Dimension(dim.name, dim.doc, grows=False, fixed=as_number(value) if value else None))
         else:
             scope = {n: symbol("size", n) for n in names if n != dim.name}
             default = to_formula(dim.value, scope.get, tuple(scope), reporter) if dim.value else None
@@ -151,8 +153,13 @@ class _Reader:
     def _unknown(self, node: nodes.Block) -> NoReturn:
         if node.kind in PLANNED_BLOCKS:
             self.reporter.fail(codes.NOT_SUPPORTED, f"block `{node.kind}` is not supported yet", node.span)
-        self.reporter.fail(codes.UNKNOWN_WORD, f"unknown block `{node.kind}`", node.span,
-                           helps=did_you_mean(node.kind, BLOCKS), notes=(f"the blocks are {', '.join(BLOCKS)}",))  # fmt: skip
+        self.reporter.fail(
+            codes.UNKNOWN_WORD,
+            f"unknown block `{node.kind}`",
+            node.span,
+            helps=did_you_mean(node.kind, BLOCKS),
+            notes=(f"the blocks are {', '.join(BLOCKS)}",),
+        )
 
     def _name(self, builder: Builder, node: nodes.Block, spec: BlockSpec, place: Place) -> tuple[str, str]:
         """Local name and module name of a block; a composition has neither."""
@@ -165,22 +172,16 @@ class _Reader:
             return name, (spec.stored or spec.name) + name.removeprefix(spec.name)
         check_identifier(node.name, node.span, self.reporter)
         if f"{place.path}{node.name}" in builder.taken:
-            self.reporter.report(
-                codes.DUPLICATE_NAME, f"another block here is called `{node.name}`", node.span
-            )
+            self.reporter.report(codes.DUPLICATE_NAME, f"another block here is called `{node.name}`", node.span)
         builder.taken.add(f"{place.path}{node.name}")
         return node.name, node.name
 
     def _options(self, node: nodes.Block, spec: BlockSpec) -> dict[str, OptionValue]:
         known = {o.name: o for o in spec.options}
         given: dict[str, OptionValue] = {}
-        positional = iter(
-            sorted((o for o in spec.options if o.position is not None), key=lambda o: o.position or 0)
-        )
+        positional = iter(sorted((o for o in spec.options if o.position is not None), key=lambda o: o.position or 0))
         for argument in node.arguments:
-            bare = (
-                argument.value.text if isinstance(argument.value, nodes.Name) and not argument.name else None
-            )
+            bare = argument.value.text if isinstance(argument.value, nodes.Name) and not argument.name else None
             if bare in known and known[bare].kind == "flag":
                 option = known[bare]
                 value: OptionValue = True
@@ -199,8 +200,12 @@ class _Reader:
             if option.default is not None:
                 given[option.name] = option.default
             elif not option.optional:
-                self.reporter.fail(codes.OPTION, f"`{spec.kind}` needs `{option.name}`", node.span,
-                                   helps=(f"`{spec.kind}({option.name} = ...)`",))  # fmt: skip
+                self.reporter.fail(
+                    codes.OPTION,
+                    f"`{spec.kind}` needs `{option.name}`",
+                    node.span,
+                    helps=(f"`{spec.kind}({option.name} = ...)`",),
+                )
         return {o.name: given[o.name] for o in spec.options if o.name in given}
 
     def _option_value(self, spec: BlockSpec, option: Option, argument: nodes.Argument) -> OptionValue:
@@ -214,8 +219,13 @@ class _Reader:
             text = expression_text(value)
             if text in PLANNED_OPTIONS:
                 self.reporter.fail(codes.NOT_SUPPORTED, f"`{text}` is not supported yet", value.span)
-            self.reporter.fail(codes.OPTION, f"`{option.name}` of `{spec.kind}` cannot be `{text}`", value.span,
-                               notes=(f"it is one of {', '.join(words)}",), helps=did_you_mean(text, words))  # fmt: skip
+            self.reporter.fail(
+                codes.OPTION,
+                f"`{option.name}` of `{spec.kind}` cannot be `{text}`",
+                value.span,
+                notes=(f"it is one of {', '.join(words)}",),
+                helps=did_you_mean(text, words),
+            )
         return value.text == "yes" if option.kind == "flag" else value.text
 
     def _unknown_option(self, spec: BlockSpec, argument: nodes.Argument) -> None:
@@ -227,5 +237,10 @@ class _Reader:
             )
             return
         names = [o.name for o in spec.options]
-        self.reporter.report(codes.OPTION, f"`{spec.kind}` has no option `{text}`", argument.span,
-                             helps=did_you_mean(text, names), notes=[f"its options are {', '.join(names) or 'none'}"])  # fmt: skip
+        self.reporter.report(
+            codes.OPTION,
+            f"`{spec.kind}` has no option `{text}`",
+            argument.span,
+            helps=did_you_mean(text, names),
+            notes=[f"its options are {', '.join(names) or 'none'}"],
+        )

@@ -64,8 +64,6 @@ def substitute(node: N, bindings: Bindings) -> N:
     if not is_dataclass(node) or not isinstance(node, nodes.Node):
         return node
     changed = {
-        field.name: substitute(getattr(node, field.name), bindings)
-        for field in fields(node)
-        if field.name != "span"
+        field.name: substitute(getattr(node, field.name), bindings) for field in fields(node) if field.name != "span"
     }
     return cast(N, replace(node, **changed))

@@ -22,9 +22,14 @@ from scalec.syntax.parser import parse, read_source
 SUFFIX = ".scale"
 Kind = Literal["dimension", "regime", "network", "optimizer", "rule", "law"]
 Named = (
-    nodes.Dim | nodes.RegimeDecl | nodes.NetworkDecl | nodes.OptimizerDecl
-    | nodes.RuleDecl | nodes.Derived | nodes.LawDecl
-)  # fmt: skip
+    nodes.Dim
+    | nodes.RegimeDecl
+    | nodes.NetworkDecl
+    | nodes.OptimizerDecl
+    | nodes.RuleDecl
+    | nodes.Derived
+    | nodes.LawDecl
+)
 KINDS: dict[type[nodes.Node], Kind] = {
     nodes.Dim: "dimension", nodes.RegimeDecl: "regime", nodes.NetworkDecl: "network",
     nodes.OptimizerDecl: "optimizer", nodes.RuleDecl: "rule", nodes.Derived: "rule", nodes.LawDecl: "law",
@@ -80,8 +85,7 @@ class Workspace:
                     seen.setdefault(name, {})[key] = Found(declaration, key)
         own = self.units[unit].own
         return {
-            name: (places[unit],) if (kind, name) in own else tuple(places.values())
-            for name, places in seen.items()
+            name: (places[unit],) if (kind, name) in own else tuple(places.values()) for name, places in seen.items()
         }
 
     def find(self, kind: Kind, name: str, unit: str, span: Span | None, reporter: Reporter) -> Found | None:
@@ -92,10 +96,12 @@ class Workspace:
             return found[0]
         if found:
             reporter.report(
-                codes.AMBIGUOUS, f"{kind} `{name}` is declared in several used files", span,
+                codes.AMBIGUOUS,
+                f"{kind} `{name}` is declared in several used files",
+                span,
                 labels=[(f.declaration.span, "declared here") for f in found],
                 helps=[f"name the wanted one: `use {found[0].unit} ({name})`"],
-            )  # fmt: skip
+            )
         else:
             elsewhere = [k for k in sorted(self.units) if (kind, name) in self.units[k].own]
             helps = did_you_mean(name, known) or tuple(f"add `use {k}`" for k in elsewhere)
@@ -121,8 +127,7 @@ def standard_files() -> dict[str, Path]:
     """The standard packs by the name `use` knows them by (`std.mup`)."""
     folder = data_folder("rules")
     return {
-        ".".join(path.relative_to(folder).with_suffix("").parts): path
-        for path in sorted(folder.rglob(f"*{SUFFIX}"))
+        ".".join(path.relative_to(folder).with_suffix("").parts): path for path in sorted(folder.rglob(f"*{SUFFIX}"))
     }
 
 
@@ -186,9 +191,11 @@ class _Loader:
             slot = (KINDS[type(declaration)], declaration.name)
             if slot in own:
                 self.reporter.report(
-                    codes.DUPLICATE_NAME, f"{slot[0]} `{declaration.name}` is declared twice", declaration.span,
+                    codes.DUPLICATE_NAME,
+                    f"{slot[0]} `{declaration.name}` is declared twice",
+                    declaration.span,
                     labels=[(own[slot].span, "first declared here")],
-                )  # fmt: skip
+                )
             else:
                 own[slot] = declaration
         found = [(u, self._locate(u, folder)) for u in tree.declarations if isinstance(u, nodes.Use)]
@@ -207,9 +214,11 @@ class _Loader:
         for wanted in use.names:
             if wanted.text not in known:
                 self.reporter.report(
-                    codes.UNKNOWN_NAME, f"`{use.target}` declares nothing called `{wanted.text}`", wanted.span,
+                    codes.UNKNOWN_NAME,
+                    f"`{use.target}` declares nothing called `{wanted.text}`",
+                    wanted.span,
                     helps=did_you_mean(wanted.text, known),
-                )  # fmt: skip
+                )
 
     def _locate(self, use: nodes.Use, folder: Path | None) -> tuple[str, Path, str] | None:
         """Key, path and display name of the file that a `use` means; reports where there is none."""
@@ -217,9 +226,11 @@ class _Loader:
             path = self.standard.get(use.target)
             if path is None:
                 self.reporter.report(
-                    codes.FILE_NOT_FOUND, f"there is no standard pack `{use.target}`", use.span,
+                    codes.FILE_NOT_FOUND,
+                    f"there is no standard pack `{use.target}`",
+                    use.span,
                     helps=did_you_mean(use.target, self.standard) or (f"the packs are {', '.join(self.standard)}",),
-                )  # fmt: skip
+                )
                 return None
             return use.target, path, f"{use.target.replace('.', '/')}{SUFFIX}"
         path = (folder or Path()) / use.target

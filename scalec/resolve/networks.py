@@ -45,9 +45,7 @@ def resolve_network(
     declaration = found.declaration
     assert isinstance(declaration, nodes.NetworkDecl)
     if declaration.extends:
-        reporter.report(
-            codes.NOT_SUPPORTED, "`extends` of a network is not supported yet", declaration.extends.span
-        )
+        reporter.report(codes.NOT_SUPPORTED, "`extends` of a network is not supported yet", declaration.extends.span)
     bindings = bind(declaration.name, declaration.params, ref, reporter)
     dims: dict[str, NetworkDim] = {}
     items: list[nodes.Block | nodes.Let] = []
@@ -80,8 +78,12 @@ def _add(
     if found is None:
         return
     if size.name in dims:
-        reporter.report(codes.DUPLICATE_NAME, f"dimension `{size.name}` is listed twice", size.span,
-                        labels=[(dims[size.name].span, "first here")])  # fmt: skip
+        reporter.report(
+            codes.DUPLICATE_NAME,
+            f"dimension `{size.name}` is listed twice",
+            size.span,
+            labels=[(dims[size.name].span, "first here")],
+        )
         return
     assert isinstance(found.declaration, nodes.Dim)
     fixed = fixed or found.declaration.fixed

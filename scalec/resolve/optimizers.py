@@ -51,20 +51,20 @@ def resolve_optimizer(
 
 
 def _settings(
-    workspace: Workspace, declaration: nodes.OptimizerDecl, unit: str, reporter: Reporter, path: tuple[tuple[str, str], ...]
-) -> dict[str, nodes.Setting]:  # fmt: skip
+    workspace: Workspace,
+    declaration: nodes.OptimizerDecl,
+    unit: str,
+    reporter: Reporter,
+    path: tuple[tuple[str, str], ...],
+) -> dict[str, nodes.Setting]:
     """Settings by kind, the parent's first, so that a child's own win."""
     settings: dict[str, nodes.Setting] = {}
     key = (unit, declaration.name)
     if declaration.extends:
         if key in path:
-            reporter.report(
-                codes.CYCLE, f"optimizer `{declaration.name}` extends itself", declaration.extends.span
-            )
+            reporter.report(codes.CYCLE, f"optimizer `{declaration.name}` extends itself", declaration.extends.span)
             return settings
-        parent = workspace.find(
-            "optimizer", declaration.extends.text, unit, declaration.extends.span, reporter
-        )
+        parent = workspace.find("optimizer", declaration.extends.text, unit, declaration.extends.span, reporter)
         if parent:
             assert isinstance(parent.declaration, nodes.OptimizerDecl)
             settings = _settings(workspace, parent.declaration, parent.unit, reporter, (*path, key))
@@ -73,7 +73,7 @@ def _settings(
 
 def _build(
     declaration: nodes.OptimizerDecl, settings: dict[str, nodes.Setting], reporter: Reporter, allowed: tuple[str, ...]
-) -> Optimizer | None:  # fmt: skip
+) -> Optimizer | None:
     before = len(reporter.diagnostics)
     for needed in ("update", "class", "uses", "decay"):
         if needed not in settings:
@@ -89,18 +89,33 @@ def _build(
     _check_word("decay", decay, DECAYS, reporter)
     for size in uses.sizes:
         if size.name not in ATTRIBUTES:
-            reporter.report(codes.UNKNOWN_WORD, f"an optimizer uses no `{size.name}`", size.span,
-                            helps=did_you_mean(size.name, ATTRIBUTES), notes=[f"it may use {', '.join(ATTRIBUTES)}"])  # fmt: skip
+            reporter.report(
+                codes.UNKNOWN_WORD,
+                f"an optimizer uses no `{size.name}`",
+                size.span,
+                helps=did_you_mean(size.name, ATTRIBUTES),
+                notes=[f"it may use {', '.join(ATTRIBUTES)}"],
+            )
     assert klass.ref is not None
     if not klass.ref.path.startswith(CLASS_PREFIX) and klass.ref.path not in allowed:
-        reporter.report(codes.OPTIMIZER, f"class `{klass.ref.path}` is not under `{CLASS_PREFIX[:-1]}`", klass.ref.span,
-                        helps=[f"allow it where you trust the file: `--allow-class {klass.ref.path}`"])  # fmt: skip
+        reporter.report(
+            codes.OPTIMIZER,
+            f"class `{klass.ref.path}` is not under `{CLASS_PREFIX[:-1]}`",
+            klass.ref.span,
+            helps=[f"allow it where you trust the file: `--allow-class {klass.ref.path}`"],
+        )
     arguments = tuple(_argument(a, reporter) for a in klass.ref.arguments)
     factor = settings["factor"].expr if "factor" in settings else None
     return Optimizer(
-        declaration.name, update.word or "", klass.ref.path, arguments,
-        tuple((s.name, s.value) for s in uses.sizes), decay.word or "", factor, declaration.span,
-    )  # fmt: skip
+        declaration.name,
+        update.word or "",
+        klass.ref.path,
+        arguments,
+        tuple((s.name, s.value) for s in uses.sizes),
+        decay.word or "",
+        factor,
+        declaration.span,
+    )
 
 
 def _argument(argument: nodes.Argument, reporter: Reporter) -> tuple[str, str | Fraction]:
@@ -110,13 +125,16 @@ def _argument(argument: nodes.Argument, reporter: Reporter) -> tuple[str, str | 
         case nodes.Number() as number if argument.name:
             return argument.name, number.value
         case _:
-            reporter.report(
-                codes.OPTIMIZER, "a class argument is `name = word` or `name = number`", argument.span
-            )
+            reporter.report(codes.OPTIMIZER, "a class argument is `name = word` or `name = number`", argument.span)
             return argument.name or "", ""
 
 
 def _check_word(what: str, setting: nodes.Setting, known: tuple[str, ...], reporter: Reporter) -> None:
     if setting.word not in known:
-        reporter.report(codes.UNKNOWN_WORD, f"unknown {what} `{setting.word}`", setting.span,
-                        notes=[f"it is one of {', '.join(known)}"], helps=did_you_mean(setting.word or "", known))  # fmt: skip
+        reporter.report(
+            codes.UNKNOWN_WORD,
+            f"unknown {what} `{setting.word}`",
+            setting.span,
+            notes=[f"it is one of {', '.join(known)}"],
+            helps=did_you_mean(setting.word or "", known),
+        )

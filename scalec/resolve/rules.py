@@ -55,9 +55,7 @@ def resolve_rule(
         return None
     flattener = _Flattener(workspace, tuple(owners), reporter)
     flattener.visit(found, ref, ())
-    return RuleSet(
-        ref.path, tuple(flattener.clauses), tuple(flattener.base), tuple(flattener.cites), ref.span
-    )
+    return RuleSet(ref.path, tuple(flattener.clauses), tuple(flattener.base), tuple(flattener.cites), ref.span)
 
 
 class _Flattener:
@@ -94,25 +92,30 @@ class _Flattener:
         owners = self._owners(rule.owners, found.unit)
         if owners is not None and not owners & set(self.optimizers):
             self.reporter.report(
-                codes.UNSUITABLE, f"rule `{rule.name}` is for {_and(sorted(owners))}, not for {_and(self.optimizers)}",
+                codes.UNSUITABLE,
+                f"rule `{rule.name}` is for {_and(sorted(owners))}, not for {_and(self.optimizers)}",
                 rule.owners[0].span,
-            )  # fmt: skip
+            )
         own = found.unit == self.workspace.main
         self._parts(rule.name, substitute(rule.parts, bindings), owners, (), own, found.unit)
 
     def _same_again(
-        self, rule: nodes.RuleDecl, ref: nodes.Ref, bindings: dict[str, nodes.Expr],
+        self,
+        rule: nodes.RuleDecl,
+        ref: nodes.Ref,
+        bindings: dict[str, nodes.Expr],
         before: tuple[dict[str, nodes.Expr], nodes.Ref],
-    ) -> None:  # fmt: skip
+    ) -> None:
         if bindings == before[0]:
             return
-        texts = [
-            ", ".join(f"{k} = {expression_text(v)}" for k, v in b.items()) for b in (before[0], bindings)
-        ]
+        texts = [", ".join(f"{k} = {expression_text(v)}" for k, v in b.items()) for b in (before[0], bindings)]
         self.reporter.report(
-            codes.ARGUMENTS, f"rule `{rule.name}` is inherited twice with different arguments", ref.span,
-            labels=[(before[1].span, f"here with {texts[0]}")], notes=[f"now with {texts[1]}"],
-        )  # fmt: skip
+            codes.ARGUMENTS,
+            f"rule `{rule.name}` is inherited twice with different arguments",
+            ref.span,
+            labels=[(before[1].span, f"here with {texts[0]}")],
+            notes=[f"now with {texts[1]}"],
+        )
 
     def _owners(self, paths: tuple[nodes.Path, ...], unit: str) -> frozenset[str] | None:
         for path in paths:
@@ -120,9 +123,14 @@ class _Flattener:
         return frozenset(p.text for p in paths) if paths else None
 
     def _parts(
-        self, rule: str, parts: tuple[nodes.Part, ...], owners: frozenset[str] | None,
-        within: tuple[tuple[bool, nodes.Path], ...], own: bool, unit: str,
-    ) -> None:  # fmt: skip
+        self,
+        rule: str,
+        parts: tuple[nodes.Part, ...],
+        owners: frozenset[str] | None,
+        within: tuple[tuple[bool, nodes.Path], ...],
+        own: bool,
+        unit: str,
+    ) -> None:
         for part in parts:
             match part:
                 case nodes.Cite():
@@ -140,9 +148,12 @@ class _Flattener:
                         self.clauses.append(RuleClause(rule, part, clause_owners, clause_within, own))
 
     def _qualify(
-        self, qualifiers: tuple[nodes.Qualifier, ...], owners: frozenset[str] | None,
-        within: tuple[tuple[bool, nodes.Path], ...], unit: str,
-    ) -> tuple[frozenset[str] | None, tuple[tuple[bool, nodes.Path], ...]]:  # fmt: skip
+        self,
+        qualifiers: tuple[nodes.Qualifier, ...],
+        owners: frozenset[str] | None,
+        within: tuple[tuple[bool, nodes.Path], ...],
+        unit: str,
+    ) -> tuple[frozenset[str] | None, tuple[tuple[bool, nodes.Path], ...]]:
         for qualifier in qualifiers:
             match qualifier.kind:
                 case "for":
@@ -165,10 +176,12 @@ class _Flattener:
             if isinstance(selector, nodes.Path) and selector.text not in known[clause.kind]:
                 what = "shape class or role" if clause.kind == "tensor" else "site"
                 self.reporter.report(
-                    codes.UNKNOWN_WORD, f"unknown {what} `{selector.text}`", selector.span,
+                    codes.UNKNOWN_WORD,
+                    f"unknown {what} `{selector.text}`",
+                    selector.span,
                     helps=did_you_mean(selector.text, known[clause.kind]),
                     notes=() if clause.kind == "tensor" else (f"the sites are {', '.join(words.SITES)}",),
-                )  # fmt: skip
+                )
         for statement in clause.statements:
             self._check_statement(clause.kind, statement)
         return len(self.reporter.diagnostics) == before
@@ -176,28 +189,29 @@ class _Flattener:
     def _check_statement(self, kind: nodes.Kind, statement: nodes.Set | nodes.Solve) -> None:
         attributes = words.ATTRIBUTES[kind]
         if isinstance(statement, nodes.Solve) or (kind == "tensor" and statement.attribute == "optimizer"):
-            self._unsupported(
-                "`solves`" if isinstance(statement, nodes.Solve) else "`optimizer =`", statement.span
-            )
+            self._unsupported("`solves`" if isinstance(statement, nodes.Solve) else "`optimizer =`", statement.span)
             return
         if statement.attribute not in attributes:
             self.reporter.report(
-                codes.UNKNOWN_WORD, f"a {kind} has no attribute `{statement.attribute}`", statement.span,
+                codes.UNKNOWN_WORD,
+                f"a {kind} has no attribute `{statement.attribute}`",
+                statement.span,
                 notes=[f"its attributes are {', '.join(attributes)}"],
                 helps=did_you_mean(statement.attribute, attributes),
-            )  # fmt: skip
+            )
             return
         choices = attributes[statement.attribute]
         if choices and not (
-            statement.op == "="
-            and isinstance(statement.value, nodes.Name)
-            and statement.value.text in choices
+            statement.op == "=" and isinstance(statement.value, nodes.Name) and statement.value.text in choices
         ):
             self.reporter.report(
-                codes.UNKNOWN_WORD, f"`{statement.attribute}` is a word, not {expression_text(statement.value)!r}"
-                if statement.op == "=" else f"`{statement.attribute}` is a word and takes `=` only",
-                statement.span, helps=[f"one of {', '.join(f'`{statement.attribute} = {c}`' for c in choices)}"],
-            )  # fmt: skip
+                codes.UNKNOWN_WORD,
+                f"`{statement.attribute}` is a word, not {expression_text(statement.value)!r}"
+                if statement.op == "="
+                else f"`{statement.attribute}` is a word and takes `=` only",
+                statement.span,
+                helps=[f"one of {', '.join(f'`{statement.attribute} = {c}`' for c in choices)}"],
+            )
 
     def _unsupported(self, what: str, span: Span) -> None:
         self.reporter.report(codes.NOT_SUPPORTED, f"{what} is not supported yet", span)

@@ -100,8 +100,13 @@ class _Evaluator:
     def _call(self, function: str, arguments: list[Formula], span: Span) -> Formula:
         wanted = {"sqrt": (1, 1), "log": (1, 1), "log2": (1, 1), "min": (2, 64), "max": (2, 64)}.get(function)
         if wanted is None:
-            self.reporter.fail(codes.EXPRESSION, f"unknown function `{function}`", span,
-                               notes=[f"the functions are {', '.join(FUNCTIONS)}"], helps=did_you_mean(function, FUNCTIONS))  # fmt: skip
+            self.reporter.fail(
+                codes.EXPRESSION,
+                f"unknown function `{function}`",
+                span,
+                notes=[f"the functions are {', '.join(FUNCTIONS)}"],
+                helps=did_you_mean(function, FUNCTIONS),
+            )
         if not wanted[0] <= len(arguments) <= wanted[1]:
             self.reporter.fail(
                 codes.EXPRESSION,

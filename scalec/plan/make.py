@@ -1,0 +1,330 @@
+"""`make_plan`: a rule on a program at sizes. Input: resolved objects. Output: a frozen `Plan`.
+
+Tensors that the same clauses select, with the same relative sizes, share their values: the work is
+linear in tensors and does not grow with layers, heads or sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter, ScalecError, did_you_mean
+from scalec.plan import sizes as size_table
+from scalec.plan.decay import Decay, convert_decay
+from scalec.plan.model import Choice, OptimizerClass, Origin, Plan, PlannedSite, PlannedTensor, Quantity
+from scalec.plan.select import block_names, called, selects
+from scalec.plan.tune import Tune
+from scalec.plan.values import Number, Scope, Word, apply
+from scalec.program.blocks import BLOCKS
+from scalec.program.program import Program, Site, Tensor
+from scalec.resolve import vocabulary as words
+from scalec.resolve.optimizers import Optimizer
+from scalec.resolve.rules import RuleClause, RuleSet
+from scalec.source import Span
+from scalec.symbolic import formula as f
+from scalec.symbolic.evaluate import to_number
+from scalec.symbolic.formula import UNIT, ZERO, Formula
+from scalec.syntax import nodes
+from scalec.syntax.printer import clause_subject, expression_text, statement_text
+
+MUST_BE_SAID = ("lr", "eps", "wd")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for beside the rule: sizes, base sizes, tuned values.
+
+    `spans` points at the text that named a size, for diagnostics; `file` is what the plan calls itself.
+    """
+
+    at: Sequence[Mapping[str, Fraction]] = ()
+    base: Mapping[str, Fraction] = field(default_factory=dict)
+    tunes: Sequence[Tune] = ()
+    file: str = "<string>"
+    spans: Mapping[str, Span] = field(default_factory=dict)
+
+
+def make_plan(program: Program, rule: RuleSet, optimizer: Optimizer, request: Request, reporter: Reporter) -> Plan:
+    """The plan of `rule` on `program`. Raises ScalecError with every independent mistake."""
+    return _Planner(program, rule, optimizer, request, reporter).plan()
+
+
+@dataclass
+class _Values:
+    """The attributes of one tensor, site or the run while clauses are read."""
+
+    numbers: dict[str, Number]
+    words: dict[str, Word]
+
+
+class _Planner:
+    def __init__(
+        self, program: Program, rule: RuleSet, optimizer: Optimizer, request: Request, reporter: Reporter
+    ) -> None:
+        self.program = program
+        self.rule = rule
+        self.optimizer = optimizer
+        self.request = request
+        self.reporter = reporter
+        self.clauses = [c for c in rule.clauses if c.owners is None or optimizer.name in c.owners]
+        self.matched: set[int] = set()
+        self.used_tunes: set[Tune] = set()
+        self.shared: dict[object, PlannedTensor] = {}
+        self.uncovered: dict[str, list[str]] = {}
+        self.baseless: dict[str, nodes.Expr] = {}
+        self.named = self._base()
+        self.base = size_table.complete(program, self.named)
+        self.fixed = frozenset(d.name for d in program.dimensions if not d.grows)
+        self.dimensions: dict[str, Formula] = {d.name: f.symbol("size", d.name) for d in program.dimensions}
+
+    def plan(self) -> Plan:
+        for given in self.request.at:
+            size_table.check_names(self.program, given, self.request.spans, self.reporter)
+        self._check_block_names()
+        run = self._run()
+        tensors = tuple(self._tensor(t) for t in self.program.tensors)
+        sites = tuple(self._site(s) for s in self.program.sites)
+        self._report_leftovers()
+        self.reporter.stop_on_errors()
+        sizes = tuple(size_table.target(self.program, g, self.named, self.reporter) for g in self.request.at)
+        self.reporter.stop_on_errors()
+        freed = dict.fromkeys((*self.named, *(name for given in self.request.at for name in given)))
+        return Plan(
+            self.rule.name,
+            self.request.file,
+            self.program,
+            {self.optimizer.name: _class_of(self.optimizer)},
+            self.base,
+            tuple(n for n in freed if n not in self.fixed),
+            sizes,
+            tensors,
+            sites,
+            run,
+        )
+
+    def _base(self) -> dict[str, Fraction]:
+        """Base sizes that somebody named: the rule's, overridden by `--base`; others' dimensions are left out."""
+        named: dict[str, Fraction] = {}
+        spans: dict[str, Span] = {}
+        for size in self.rule.base:
+            if size.value is not None and size.name in self.program.dimension:
+                named[size.name], spans[size.name] = to_number(size.value, self.reporter), size.span
+        size_table.check_names(self.program, named, spans, self.reporter)
+        size_table.check_names(self.program, self.request.base, self.request.spans, self.reporter)
+        self.reporter.stop_on_errors()
+        return named | dict(self.request.base)
+
+    # ---- tensors, sites, the run -------------------------------------------------------------
+    def _tensor(self, tensor: Tensor) -> PlannedTensor:
+        clauses, tunes = self._matching("tensor", tensor), self._tunes(tensor)
+        key = (tuple(map(id, clauses)), tensor.uses, tensor.relative, tunes)
+        if key not in self.shared:
+            self.shared[key] = self._plan_tensor(tensor, clauses, tunes)
+        planned = replace(self.shared[key], tensor=tensor)
+        missing = [name for name in MUST_BE_SAID if name not in planned.numbers and name in self._uses()]
+        missing += [
+            name
+            for name, said in (("init", planned.init.word), ("init.std", "init.std" in planned.numbers))
+            if not said
+        ]
+        for name in missing:
+            self.uncovered.setdefault(name, []).append(tensor.path)
+        return planned
+
+    def _uses(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.optimizer.uses)
+
+    def _plan_tensor(self, tensor: Tensor, clauses: list[RuleClause], tunes: tuple[Tune, ...]) -> PlannedTensor:
+        use = tensor.uses[0]
+        sizes = {"fan_in": use.fan_in, "fan_out": use.fan_out} | dict(tensor.relative) | self.dimensions
+        values = _Values(
+            {"init.std": Number(None, []), "init.mean": _default(ZERO), "scale": _default(UNIT)}
+            | {name: _default(f.symbol("run", name)) for name in self._uses()},
+            {"init.dist": Word("", []), "wd.kind": Word(self.optimizer.decay, [])},
+        )
+        assert len(tensor.uses) == 1, "tied tensors are not lowered yet"
+        self._apply(clauses, values, self._scope(sizes, f"tensor `{tensor.path}`"))
+        self._tune(tunes, values)
+        decay = Decay(values.words["wd.kind"].word, self.optimizer.decay, self.optimizer.family)
+        dist = values.words["init.dist"]
+        if dist.word in ("zero", "ones"):
+            mean = UNIT if dist.word == "ones" else ZERO
+            values.numbers |= {"init.std": _constant(ZERO, dist), "init.mean": _constant(mean, dist)}
+        numbers = {
+            name: n.finish()
+            for name, n in values.numbers.items()
+            if n.anchor is not None and (n.covered or name not in MUST_BE_SAID)
+        }
+        numbers, per_step = convert_decay(numbers, decay, self.reporter)
+        return PlannedTensor(
+            tensor,
+            self.optimizer.name,
+            dist.finish(),
+            None,
+            values.words["wd.kind"].finish(),
+            numbers,
+            per_step,
+        )
+
+    def _site(self, site: Site) -> PlannedSite:
+        clauses = self._matching("site", site)
+        values = _Values({name: _default(UNIT) for name in site.attributes}, {})
+        sizes = dict(site.relative) | self.dimensions
+        self._apply(clauses, values, self._scope(sizes, f"site `{site.path}`"))
+        self._tune(self._tunes(site), values)
+        if site.required and not values.numbers["scale"].covered:
+            self.uncovered.setdefault("scale", []).append(site.path)
+        return PlannedSite(site, {name: n.finish() for name, n in values.numbers.items()})
+
+    def _run(self) -> dict[str, Quantity | Choice]:
+        """Run-level quantities: the optimizer's defaults, then the rule's `run` clauses, then tuned values."""
+        numbers = {
+            name: _default(f.number(to_number(value, self.reporter))) if value else Number(None, [])
+            for name, value in self.optimizer.uses
+        }
+        values = _Values(numbers, {})
+        clauses = [c for c in self.clauses if c.node.kind == "run"]
+        self._apply(clauses, values, self._scope(self.dimensions, "the run"))
+        for tune in self.request.tunes:
+            if tune.selector in (None, "run"):
+                self.used_tunes.add(tune)
+                values.numbers.setdefault(tune.attribute, Number(None, [])).tune(f.number(tune.value), tune.origin)
+        return {
+            **{name: n.finish() for name, n in values.numbers.items() if n.anchor is not None},
+            **{name: w.finish() for name, w in values.words.items()},
+        }
+
+    # ---- clauses -----------------------------------------------------------------------------
+    def _matching(self, kind: nodes.Kind, place: Tensor | Site) -> list[RuleClause]:
+        found = [c for c in self.clauses if c.node.kind == kind and selects(c, place)]
+        self.matched.update(id(c) for c in found)
+        return found
+
+    def _scope(self, sizes: dict[str, Formula], where: str) -> Scope:
+        run = tuple(name for name, _ in self.optimizer.uses)
+        return Scope(sizes, run, self.fixed, frozenset(self.base), where, self.baseless)
+
+    def _apply(self, clauses: Iterable[RuleClause], values: _Values, scope: Scope) -> None:
+        for clause in clauses:
+            for statement in clause.node.statements:
+                if isinstance(statement, nodes.Set):
+                    try:
+                        self._statement(clause, statement, values, scope)
+                    except ScalecError:
+                        continue  # reported; the other statements may have mistakes of their own
+
+    def _statement(self, clause: RuleClause, statement: nodes.Set, values: _Values, scope: Scope) -> None:
+        text = f"{clause_subject(clause.node)} {{ {statement_text(statement)} }}"
+        origin = Origin(clause.rule, text, statement.span)
+        name = "init.dist" if statement.attribute == "init" else statement.attribute
+        if words.ATTRIBUTES[clause.node.kind].get(statement.attribute):
+            assert isinstance(statement.value, nodes.Name)
+            values.words.setdefault(name, Word("", [])).set(statement.value.text, origin)
+        elif name in values.numbers or clause.node.kind == "run":
+            apply(values.numbers.setdefault(name, Number(None, [])), statement, scope, origin, self.reporter)
+        elif clause.node.kind == "site":
+            self.reporter.report(
+                codes.UNKNOWN_WORD,
+                f"{scope.where} has no `{name}`",
+                statement.span,
+                notes=[f"it has {', '.join(values.numbers)}"],
+            )
+
+    # ---- tuned values ------------------------------------------------------------------------
+    def _tunes(self, place: Tensor | Site) -> tuple[Tune, ...]:
+        everywhere = isinstance(place, Tensor)
+        found = [t for t in self.request.tunes if (everywhere if t.selector is None else called(t.selector, place))]
+        self.used_tunes.update(found)
+        return tuple(found)
+
+    def _tune(self, tunes: Iterable[Tune], values: _Values) -> None:
+        """A bare `ATTR=value` is the run's value where the run has one, so that one number moves all."""
+        for tune in tunes:
+            if tune.attribute in values.numbers:
+                of_run = tune.selector is None and tune.attribute in self._uses()
+                value = f.symbol("run", tune.attribute) if of_run else f.number(tune.value)
+                values.numbers[tune.attribute].tune(value, tune.origin)
+
+    # ---- what is left over -------------------------------------------------------------------
+    def _check_block_names(self) -> None:
+        known = (*BLOCKS, *block_names((*self.program.tensors, *self.program.sites)))
+        for clause in self.clauses:
+            for _, path in clause.within:
+                if path.text not in known:
+                    self.reporter.report(
+                        codes.UNKNOWN_WORD,
+                        f"no block is called `{path.text}`",
+                        path.span,
+                        helps=did_you_mean(path.text, known),
+                    )
+
+    def _report_baseless(self) -> None:
+        """One finding for all sizes without a base; those that follow another's are left to that one."""
+        missing = [n for n in self.baseless if self.program.dimension[n].default is None]
+        if missing:
+            text, span = expression_text(self.baseless[missing[0]]), self.baseless[missing[0]].span
+            said, asked = (sep.join(f"{m}{eq}..." for m in missing) for sep, eq in ((", ", " = "), (",", "=")))
+            self.reporter.report(
+                codes.NO_BASE,
+                f"no base size for {_listed(missing)}, which `{text}` is relative to",
+                span,
+                helps=[f"`base {said}` in the rule, or `--base {asked}`"],
+            )
+
+    def _report_leftovers(self) -> None:
+        self._report_baseless()
+        for clause in self.clauses:
+            if clause.own and clause.node.kind != "run" and id(clause) not in self.matched:
+                self.reporter.report(
+                    codes.NO_MATCH,
+                    f"`{clause_subject(clause.node)}` matches nothing in network `{self.program.name}`",
+                    clause.node.span,
+                    notes=[self._what_there_is(clause.node.kind)],
+                )
+        for name, paths in self.uncovered.items():
+            self.reporter.report(
+                codes.UNCOVERED,
+                f"rule `{self.rule.name}` does not say `{name}` of {_listed(paths)}",
+                self.rule.span,
+                helps=[f"`{name} = ...` gives a value, `{name} ~ ...` a law for a value that is tuned or inherited"],
+            )
+        for tune in self.request.tunes:
+            if tune not in self.used_tunes:
+                self.reporter.report(
+                    codes.TUNE,
+                    f"`--tune {tune.text}` matches nothing in network `{self.program.name}`",
+                    notes=[self._what_there_is("tensor")],
+                )
+
+    def _what_there_is(self, kind: nodes.Kind) -> str:
+        if kind == "site":
+            return f"its sites are {', '.join(dict.fromkeys(role for s in self.program.sites for role in s.roles))}"
+        return f"its roles are {', '.join(dict.fromkeys(t.role for t in self.program.tensors))}"
+
+
+def _default(value: Formula) -> Number:
+    return Number(value, [])
+
+
+def _constant(value: Formula, word: Word) -> Number:
+    """A number that a word implies: a zero init has standard deviation 0."""
+    return Number(value, word.origins, origins_law=word.origins)
+
+
+def _listed(paths: list[str]) -> str:
+    shown = ", ".join(f"`{p}`" for p in paths[:6])
+    return shown if len(paths) <= 6 else f"{shown} and {len(paths) - 6} more"
+
+
+def _class_of(optimizer: Optimizer) -> OptimizerClass:
+    return OptimizerClass(
+        optimizer.name,
+        optimizer.path,
+        optimizer.arguments,
+        optimizer.family,
+        tuple(name for name, _ in optimizer.uses),
+        optimizer.decay,
+    )

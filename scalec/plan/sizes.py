@@ -1,0 +1,137 @@
+"""Sizes: from what the user named to a number for every dimension. Exact; errors list what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter, did_you_mean
+from scalec.program.program import Program, Region
+from scalec.source import Span
+from scalec.symbolic import formula as f
+from scalec.symbolic.formula import Formula, Product, Sum, Symbol, exact, symbols
+from scalec.symbolic.text import plain
+
+Sizes = dict[str, Fraction]
+
+
+def check_names(program: Program, given: Mapping[str, Fraction], spans: Mapping[str, Span], reporter: Reporter) -> None:
+    """Every named size is a dimension of the network, and no fixed one is changed."""
+    for name, value in given.items():
+        dimension = program.dimension.get(name)
+        if dimension is None:
+            reporter.report(
+                codes.MISSING_SIZE,
+                f"network `{program.name}` has no dimension `{name}`",
+                spans.get(name),
+                notes=[f"its dimensions are {', '.join(program.dimension)}"],
+                helps=did_you_mean(name, program.dimension),
+            )
+        elif dimension.fixed is not None and dimension.fixed != value:
+            reporter.report(
+                codes.CONTRADICTION,
+                f"`{name}` is fixed at {dimension.fixed} in network `{program.name}`, not {value}",
+                spans.get(name),
+                helps=[f"list it under `dims` of the network, `dims {name} = {dimension.fixed}`"],
+            )
+        elif value <= 0:
+            reporter.report(codes.NOT_INTEGER, f"size `{name}` is {value}; a size is positive", spans.get(name))
+
+
+def complete(program: Program, *given: Mapping[str, Fraction]) -> Sizes:
+    """Each dimension from the first mapping that names it, else its fixed size, else its default.
+
+    Dimensions that nothing determines are left out.
+    """
+    known: Sizes = {}
+    for dimension in program.dimensions:
+        value = next((g[dimension.name] for g in given if dimension.name in g), dimension.fixed)
+        if value is not None:
+            known[dimension.name] = value
+    waiting = [d for d in program.dimensions if d.name not in known and d.default is not None]
+    while True:
+        ready = [d for d in waiting if d.default and all(s.name in known for s in symbols(d.default))]
+        if not ready:
+            return {d.name: known[d.name] for d in program.dimensions if d.name in known}
+        for dimension in ready:
+            assert dimension.default is not None
+            number = exact(dimension.default, lambda s: known[s.name])
+            assert number is not None, "defaults are rational in sizes"
+            known[dimension.name] = number
+            waiting.remove(dimension)
+
+
+def target(program: Program, given: Mapping[str, Fraction], base: Mapping[str, Fraction], reporter: Reporter) -> Sizes:
+    """The sizes of one `--at`: what it names, else the base's, else the default's; integers where built with."""
+    sizes = complete(program, given, base)
+    missing = [d.name for d in program.dimensions if d.name not in sizes]
+    if missing:
+        reporter.report(
+            codes.MISSING_SIZE,
+            f"no size for {', '.join(f'`{m}`' for m in missing)}",
+            helps=[f"name it: `--at {','.join(f'{m}=...' for m in missing)}`"],
+        )
+        return sizes
+    for what, formula in _built_with(program):
+        number = exact(formula, lambda s: sizes[s.name])
+        if number is None or number.denominator != 1 or number < 1:
+            values = ", ".join(f"{s.name} = {sizes[s.name]}" for s in symbols(formula))
+            text = "not rational" if number is None else str(number)
+            reporter.report(
+                codes.NOT_INTEGER,
+                f"{what} is `{plain(formula)}` = {text}, not a positive integer",
+                notes=[f"with {values}"],
+            )
+    return sizes
+
+
+def _built_with(program: Program) -> Iterable[tuple[str, Formula]]:
+    """Every size that emitted code builds with, once, with a word for it."""
+    seen: dict[Formula, str] = {}
+    for tensor in program.tensors:
+        for side in tensor.shape:
+            seen.setdefault(side, f"a side of `{tensor.path}`")
+    for region in program.regions:
+        for what, size in _options(region):
+            seen.setdefault(size, what)
+    return [(what, formula) for formula, what in seen.items()]
+
+
+def _options(region: Region) -> Iterable[tuple[str, Formula]]:
+    for name, value in region.options:
+        if isinstance(value, Product | Sum):
+            yield f"`{name}` of `{region.path}`", value
+    for child in region.children:
+        yield from _options(child)
+
+
+def ratio(size: Formula, fixed: frozenset[str]) -> Formula:
+    """A size over its base size, the papers' `m_N`; fixed dimensions drop out.
+
+    A monomial becomes the same monomial in ratios; a sum is divided by its value at the base.
+    """
+
+    def to_ratio(s: Symbol) -> Formula | None:
+        if s.kind != "size":
+            return None
+        return f.UNIT if s.name in fixed else f.symbol("ratio", s.name)
+
+    if isinstance(size, Product) and all(isinstance(atom, Symbol) for atom, _ in size.factors):
+        return f.substitute(Product(Fraction(1), size.factors), to_ratio)
+    return f.divide(size, at_base(size))
+
+
+def at_base(formula: Formula) -> Formula:
+    """The formula with every size at its base."""
+
+    def to_base(s: Symbol) -> Formula | None:
+        match s.kind:
+            case "size":
+                return f.symbol("base", s.name)
+            case "ratio":
+                return f.UNIT
+            case _:
+                return None
+
+    return f.substitute(formula, to_base)

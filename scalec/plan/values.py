@@ -1,0 +1,180 @@
+"""One attribute: an anchor and a law, clause after clause. Input: statements. Output: `Quantity` or `Choice`.
+
+`=` sets both, `~` sets the law and keeps the anchor, `*=` multiplies the value, base included, and
+`*~` the law alone. A tuned value replaces the anchor that `=` or the optimizer gave; factors of `*=`
+stay, since they are what a tuned per-tensor constant is written with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter
+from scalec.plan.model import Choice, Origin, Quantity
+from scalec.plan.sizes import at_base, ratio
+from scalec.symbolic import formula as f
+from scalec.symbolic.evaluate import is_sum, to_formula
+from scalec.symbolic.formula import UNIT, Formula
+from scalec.syntax import nodes
+from scalec.syntax.printer import expression_text
+
+Names = dict[str, Formula]
+
+
+@dataclass
+class Number:
+    """A numeric attribute while clauses are read."""
+
+    anchor: Formula | None
+    origins_anchor: list[Origin]
+    factor: Formula = UNIT
+    law: Formula = UNIT
+    origins_law: list[Origin] = field(default_factory=list)
+    losers: list[Origin] = field(default_factory=list)
+    complement: bool = False
+
+    @property
+    def covered(self) -> bool:
+        """Whether a clause said how it moves."""
+        return bool(self.origins_law)
+
+    def set(self, value: Formula, origin: Origin) -> None:
+        self._lose(*self.origins_anchor, *self.origins_law)
+        self.anchor, self.factor = at_base(value), UNIT
+        self.law = f.divide(value, self.anchor) if self.anchor != f.ZERO else UNIT
+        self.origins_anchor, self.origins_law = [origin], [origin]
+
+    def follow(self, law: Formula, origin: Origin) -> None:
+        self._lose(*(o for o in self.origins_law if o not in self.origins_anchor))
+        self.law, self.origins_law = law, [origin]
+
+    def multiply(self, value: Formula, origin: Origin) -> None:
+        base = at_base(value)
+        self.factor = f.mul(self.factor, base)
+        self.law = f.mul(self.law, f.divide(value, base))
+        self.origins_anchor.append(origin)
+        self.origins_law.append(origin)
+
+    def multiply_law(self, law: Formula, origin: Origin) -> None:
+        self.law = f.mul(self.law, law)
+        self.origins_law.append(origin)
+
+    def tune(self, value: Formula, origin: Origin) -> None:
+        self._lose(*(o for o in self.origins_anchor if o not in self.origins_law))
+        self.anchor, self.origins_anchor = value, [origin]
+
+    def _lose(self, *origins: Origin) -> None:
+        self.losers.extend(o for o in origins if o not in self.losers)
+
+    def finish(self) -> Quantity:
+        assert self.anchor is not None
+        anchor = f.mul(self.anchor, self.factor)
+        origins = tuple(dict.fromkeys((*self.origins_anchor, *self.origins_law)))
+        losers = tuple(o for o in self.losers if o not in origins)
+        return Quantity(anchor, self.law, f.mul(anchor, self.law), origins, losers, self.complement)
+
+
+@dataclass
+class Word:
+    """A word attribute while clauses are read."""
+
+    word: str
+    origins: list[Origin]
+    losers: list[Origin] = field(default_factory=list)
+
+    def set(self, word: str, origin: Origin) -> None:
+        self.losers.extend(self.origins)
+        self.word, self.origins = word, [origin]
+
+    def finish(self) -> Choice:
+        return Choice(self.word, tuple(self.origins), tuple(self.losers))
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The sizes an expression may name at one tensor, site or the run, and the base sizes there are.
+
+    `sizes`: relative sizes and dimensions as formulas; `run` run-level quantities; `fixed` dimensions
+    that never move; `based` dimensions that have a base size; `baseless` collects those that an
+    expression needed one of, so that a missing base is reported once.
+    """
+
+    sizes: Names
+    run: tuple[str, ...]
+    fixed: frozenset[str]
+    based: frozenset[str]
+    where: str
+    baseless: dict[str, nodes.Expr]
+
+    def value(self, expr: nodes.Expr, reporter: Reporter) -> Formula:
+        """The expression at the target size (`=`, `*=`)."""
+        result = to_formula(expr, self._names(lambda size: size), self.known, reporter)
+        self._need_base([s.name for s in f.symbols(result) if s.kind == "base"], expr)
+        return result
+
+    def law(self, expr: nodes.Expr, reporter: Reporter) -> Formula:
+        """The expression with every size as its ratio to the base (`~`, `*~`): 1 at the base."""
+        found = is_sum(expr)
+        if found is not None:
+            text = expression_text(expr)
+            reporter.fail(
+                codes.LAW_SUM,
+                f"the law `{text}` is a sum",
+                found.span,
+                helps=(f"`*= {text}` multiplies the value, base included",),
+            )
+        result = to_formula(expr, self._names(lambda size: ratio(size, self.fixed)), self.known, reporter)
+        self._need_base([s.name for s in f.symbols(result) if s.kind in ("ratio", "base", "size")], expr)
+        if f.exact(at_base(result), lambda s: Fraction(1)) != 1:
+            reporter.fail(
+                codes.LAW_SUM,
+                f"the law `{expression_text(expr)}` is not 1 at the base",
+                expr.span,
+                helps=("put the constant in the value: `*=` multiplies, base included",),
+            )
+        return result
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        return (*self.sizes, *(f"run.{name}" for name in self.run))
+
+    def _names(self, view: Callable[[Formula], Formula]) -> Callable[[str], Formula | None]:
+        def look_up(name: str) -> Formula | None:
+            if name.startswith("run.") and name[4:] in self.run:
+                return f.symbol("run", name[4:])
+            if name.startswith("base.") and name[5:] in self.sizes:
+                return at_base(self.sizes[name[5:]])
+            return view(self.sizes[name]) if name in self.sizes else None
+
+        return look_up
+
+    def _need_base(self, names: Iterable[str], expr: nodes.Expr) -> None:
+        for name in names:
+            if name not in self.based:
+                self.baseless.setdefault(name, expr)
+
+
+def apply(number: Number, statement: nodes.Set, scope: Scope, origin: Origin, reporter: Reporter) -> None:
+    """Let one statement act on a numeric attribute."""
+    if statement.complement != number.complement and statement.op != "=":
+        _complement(number)
+    number.complement = statement.complement
+    match statement.op:
+        case "=":
+            number.set(scope.value(statement.value, reporter), origin)
+        case "*=":
+            number.multiply(scope.value(statement.value, reporter), origin)
+        case "~":
+            number.follow(scope.law(statement.value, reporter), origin)
+        case "*~":
+            number.multiply_law(scope.law(statement.value, reporter), origin)
+
+
+def _complement(number: Number) -> None:
+    """From `beta1` to `1 - beta1` (or back): what is kept is the value at the base."""
+    if number.anchor is not None:
+        number.anchor = f.add(UNIT, f.mul(f.number(-1), number.anchor, number.factor))
+    number.factor = number.law = UNIT
