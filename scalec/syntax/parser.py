@@ -77,6 +77,16 @@ def parse_sizes(source: Source) -> tuple[nodes.Size, ...]:
     return cast(tuple[nodes.Size, ...], _parse("sizes", _all(source)))
 
 
+def parse_ref(source: Source) -> nodes.Ref:
+    """The whole text as a reference, the way `--rule "completep(alpha = 1/2)"` writes it."""
+    return cast(nodes.Ref, _parse("ref", _all(source)))
+
+
+def parse_regime(source: Source) -> nodes.Joint:
+    """The whole text as regimes taken together, the way `--regime width+depth` writes it."""
+    return cast(nodes.Joint, _parse("joint", _all(source)))
+
+
 def _all(source: Source) -> Span:
     return Span(source, 0, len(source.text))
 
@@ -109,7 +119,7 @@ def _lark() -> Lark:
     return Lark(
         (data_folder("grammars") / "scalec.lark").read_text(encoding="utf-8"),
         parser="lalr",
-        start=["start", "expression", "sizes"],
+        start=["start", "expression", "sizes", "ref", "joint"],
         postlex=_Everywhere(),
         propagate_positions=True,
         maybe_placeholders=True,
