@@ -153,6 +153,20 @@ TUNE = Code(
     "`--tune SELECTOR.ATTR=value` sets where an attribute starts, for tensors, sites or the run.",
 )
 
+# ---- SC6xx: emission -------------------------------------------------------------------------
+RESERVED_NAME = Code(
+    "SC601",
+    "reserved-name",
+    "error",
+    "Names of sizes and blocks become names in emitted code, where a few are taken; others are too long to read.",
+)
+NOT_WHOLE = Code(
+    "SC602",
+    "not-whole",
+    "error",
+    "The side of a tensor, a number of heads or of blocks is a whole number, so its formula has no roots.",
+)
+
 CODES: tuple[Code, ...] = tuple(
     sorted((value for value in list(globals().values()) if isinstance(value, Code)), key=lambda c: c.id)
 )

@@ -1,0 +1,174 @@
+"""Text of one `nn.Module`. Input: what block emitters say. Output: the class, and classes it needs.
+
+Invariant: an expression handed around stands for a value and is evaluated once; whoever reads a value
+twice names it first (`named`), and only names at the outermost level are assigned again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter
+from scalec.emit.code import Reader, size_text
+from scalec.emit.names import LINE, provenance
+from scalec.plan.model import Plan, Quantity
+from scalec.program.program import Region, Tensor
+from scalec.symbolic.formula import Formula, as_number
+
+LONG = 80  # an expression longer than this gets a name
+
+
+@dataclass(frozen=True)
+class Expr:
+    """Text of a value. `loose`: a sum at the top, which needs parentheses as a factor."""
+
+    text: str
+    loose: bool = False
+
+    @property
+    def factor(self) -> str:
+        return f"({self.text})" if self.loose else self.text
+
+
+@dataclass
+class Library:
+    """The classes of a file, each text once, in order of definition; imports follow from their text."""
+
+    plan: Plan
+    reporter: Reporter
+    reader: Reader = field(default_factory=Reader)
+    classes: dict[str, str] = field(default_factory=dict)  # text with a hole for its name -> name
+
+    def define(self, name: str, text: str) -> str:
+        """The name of the class with this text: `name`, or with a number where that is taken."""
+        if text not in self.classes:
+            free, count = name, 1
+            while free in self.classes.values():
+                count += 1
+                free = f"{name}{count}"
+            self.classes[text] = free
+        return self.classes[text]
+
+    def text(self) -> str:
+        return "\n\n\n".join(text.replace("{name}", name, 1) for text, name in self.classes.items())
+
+
+class ModuleWriter:
+    """Collects `__init__` and `forward` of one module."""
+
+    def __init__(self, library: Library, argument: str = "x") -> None:
+        self.library = library
+        self.argument = argument
+        self.doc = ""
+        self.taken: set[str] = set()
+        self.init: list[str] = []
+        self.body: list[str] = []
+        self.methods: list[str] = []
+        self.depth = 0
+        self.count = 0
+
+    # ---- values and sizes --------------------------------------------------------------------
+    def size(self, region: Region, option: str) -> str:
+        value = region.option(option)
+        assert isinstance(value, Formula)
+        return self.whole(value)
+
+    def whole(self, formula: Formula) -> str:
+        return size_text(self.library.reader, formula, self.library.reporter)
+
+    def tensor(self, region: Region, local: str) -> Tensor:
+        return self.library.plan.program.tensor[dict(region.tensors)[local]]
+
+    def tensor_factor(self, region: Region, local: str, name: str) -> str:
+        """`self.NAME * ` for a tensor's forward multiplier, nothing where it is 1 at every size."""
+        return self._factor(self.library.plan.tensor[dict(region.tensors)[local]].numbers, "scale", name)
+
+    def site_factor(self, region: Region, local: str, name: str, attribute: str = "scale") -> str:
+        return self._factor(self._site(region, local), attribute, name)
+
+    def site_value(self, region: Region, local: str, name: str) -> str:
+        """`self.NAME`, also where it is 1: for a function that would put in a factor of its own."""
+        return self.constant(name, self._site(region, local)["scale"])
+
+    def constant(self, name: str, quantity: Quantity) -> str:
+        """A multiplier as a constant of the module, with the clauses that made it."""
+        value = self.library.reader.value(quantity)
+        self.init += provenance(quantity.origins, LINE - 8)
+        return self.attribute(name, value)
+
+    def _site(self, region: Region, local: str) -> Mapping[str, Quantity]:
+        return self.library.plan.site[dict(region.sites)[local]].numbers
+
+    def _factor(self, numbers: Mapping[str, Quantity], attribute: str, name: str) -> str:
+        quantity = numbers.get(attribute)
+        if quantity is None or (as_number(quantity.formula) == 1 and not quantity.complement):
+            return ""
+        return f"{self.constant(name, quantity)} * "
+
+    # ---- code --------------------------------------------------------------------------------
+    def attribute(self, name: str, value: str) -> str:
+        """`self.NAME`, assigned once."""
+        if name in self.taken:
+            self.library.reporter.report(
+                codes.RESERVED_NAME,
+                f"a block called `{name}` meets something else of that name in emitted code",
+                helps=("give it another name",),
+            )
+        self.taken.add(name)
+        self.init += statement(f"self.{name} = {value}", 8)
+        return f"self.{name}"
+
+    def statements(self, *lines: str) -> None:
+        self.body += lines
+
+    def named(self, x: Expr) -> str:
+        """A name for a value that is read more than once."""
+        return x.text if self.depth and x.text.isidentifier() else self.own(x)
+
+    def own(self, x: Expr) -> str:
+        """A name that may be assigned again: the stream's at the outermost level, else a fresh one."""
+        name = "x" if not self.depth else self._fresh()
+        if x.text != name:
+            self.body += statement(f"{name} = {x.text}", 8)
+        return name
+
+    def short(self, x: Expr) -> Expr:
+        return x if len(x.text) <= LONG else Expr(self.own(x))
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """What is assigned here must not touch the stream outside, which is still needed."""
+        self.depth += 1
+        yield
+        self.depth -= 1
+
+    def _fresh(self) -> str:
+        self.count += 1
+        return "h" if self.count == 1 else f"h{self.count}"
+
+    def child(self) -> ModuleWriter:
+        return ModuleWriter(self.library)
+
+    def define(self, name: str, result: Expr) -> str:
+        """Write the class; `result` is what `forward` returns. Gives the name that the class got."""
+        return self.library.define(name, "\n".join(self._lines(result)))
+
+    def _lines(self, result: Expr) -> Iterable[str]:
+        yield "class {name}(nn.Module):"
+        if self.doc:
+            yield from (f'    """{self.doc}"""', "")
+        yield "    def __init__(self, config: Config) -> None:"
+        yield "        super().__init__()"
+        yield from (f"        {line}" for line in self.init)
+        yield ""
+        yield f"    def forward(self, {self.argument}: Tensor) -> Tensor:"
+        yield from (f"        {line}" for line in (*self.body, *statement(f"return {result.text}", 8)))
+        yield from self.methods
+
+
+def statement(text: str, indent: int) -> list[str]:
+    """A line of code; one that is too long is kept as it is, and the linter is told so."""
+    return [text if len(text) + indent <= LINE else f"{text}  # fmt: skip  # noqa: E501"]

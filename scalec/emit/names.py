@@ -1,0 +1,88 @@
+"""Names and comments that go into emitted text. Input: text from rule files. Output: text that is safe.
+
+Invariant: an identifier from a rule file reaches emitted code only through `check_names`; other text
+of a rule file only through `comment`, on one line, with nothing that ends a comment or a docstring.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Collection, Iterable, Iterator
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter
+from scalec.plan.model import Origin
+from scalec.program.program import Program, Region
+from scalec.source import Span
+
+LINE = 110
+MAX_NAME = 40
+
+# What a module of the emitted network already has: attributes of `torch.nn.Module`, and our own.
+MODULE_ATTRIBUTES = frozenset(
+    """add_module apply bfloat16 buffers call_super_init children compile config cpu cuda double
+    dump_patches eval extra_repr float forward generate get_buffer get_extra_state get_parameter
+    get_submodule half ipu load_state_dict module modules mtia named_buffers named_children
+    named_modules named_parameters parameters register_backward_hook register_buffer
+    register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook
+    register_load_state_dict_pre_hook register_module register_parameter
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state
+    set_submodule share_memory state_dict to to_empty train training type xpu zero_grad""".split()
+)
+
+
+def check_names(program: Program, reporter: Reporter) -> None:
+    """Report every name of the program that emitted code cannot bear. Lowering has seen to keywords."""
+    dimensions = [d.name for d in program.dimensions]
+    ratios = {f"m_{name}" for name in dimensions}
+    for name in dimensions:
+        _check(name, "dimension", ratios, None, reporter)
+    for region in walk(program.regions):
+        if region.kind != region.name:
+            _check(region.name, "block", MODULE_ATTRIBUTES, region.span, reporter)
+
+
+def walk(regions: Iterable[Region]) -> Iterator[Region]:
+    """Every region, parents first."""
+    for region in regions:
+        yield region
+        yield from walk(region.children)
+
+
+def _check(name: str, what: str, taken: Collection[str], span: Span | None, reporter: Reporter) -> None:
+    assert name.isidentifier() and name.isascii() and not keyword.iskeyword(name), name
+    if name not in taken and len(name) <= MAX_NAME:
+        return
+    problem = f"is longer than {MAX_NAME} characters" if len(name) > MAX_NAME else "means something else there"
+    reporter.report(
+        codes.RESERVED_NAME, f"{what} `{name[:MAX_NAME]}` cannot have this name in emitted code", span,
+        notes=(f"it {problem}",), helps=("give it another name",),
+    )  # fmt: skip
+
+
+def camel(name: str) -> str:
+    """`dense_block` -> `DenseBlock`."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def comment(text: str, width: int) -> str:
+    """Text of a rule file on one line of a comment: printable, no quotes, no backslash, no `#`."""
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    line = " ".join(re.sub(r"[\"'`\\#]", " ", printable).split())
+    return line if len(line) <= width else f"{line[: width - 4]} ..."
+
+
+def provenance(origins: Iterable[Origin], width: int) -> tuple[str, ...]:
+    """One comment line for each clause that made a value: `# mup: tensor output { lr ~ 1/fan_in }`."""
+    lines = (comment(f"{o.rule}: {o.text}", width - 2) for o in origins)
+    return tuple(f"# {line}" for line in dict.fromkeys(lines))
+
+
+def lint(name: str) -> str:
+    """What a class field of this name needs for the linter: sizes may be called `l` or `mN`."""
+    if name in ("l", "I", "O"):
+        return "  # noqa: E741"
+    mixed = name[0].islower() and name != name.lower()
+    return "  # noqa: N815" if mixed else ""
