@@ -117,9 +117,7 @@ class Builder:
     def dim(self, span: Span, name: str, fixed: str | None, doc: str | None) -> nodes.Dim:
         return nodes.Dim(name, fixed is not None, doc, span=span)
 
-    def law(
-        self, span: Span, name: str, value: nodes.Expr, fit: str | None, cite: nodes.Cite | None
-    ) -> nodes.LawDecl:
+    def law(self, span: Span, name: str, value: nodes.Expr, fit: str | None, cite: nodes.Cite | None) -> nodes.LawDecl:
         return nodes.LawDecl(name, value, fit is not None, cite, span=span)
 
     def regime(self, span: Span, name: str, joint: nodes.Joint) -> nodes.RegimeDecl:
@@ -221,9 +219,7 @@ class Builder:
     def set(self, span: Span, path: nodes.Path, op: nodes.Op, value: nodes.Expr) -> nodes.Set:
         return nodes.Set(path.text, op, value, span=span)
 
-    def complement(
-        self, span: Span, one: str, path: nodes.Path, op: nodes.Op, value: nodes.Expr
-    ) -> nodes.Set:
+    def complement(self, span: Span, one: str, path: nodes.Path, op: nodes.Op, value: nodes.Expr) -> nodes.Set:
         if one != "1":
             helps = (f"`1 - {path.text} {op} ...` sets what `{path.text}` lacks to 1",)
             self.reporter.report(SYNTAX, f"`{one} - {path.text}` cannot be set", span, helps=helps)

@@ -158,15 +158,23 @@ class _Pass:
                     self._take(_Word(token.type, str(token), self._span(token)))
             return cast("Tree[Token]", machine.feed_eof(token))
         except UnexpectedCharacters as error:
-            raise self._mistake(self.whole.start + (error.pos_in_stream or 0)) from None
+            raise self._mistake(self._word_at(self.whole.start + (error.pos_in_stream or 0))) from None
         except UnexpectedToken as error:
             at_end = error.token.type == "$END"
-            raise self._mistake(self.whole.end if at_end else self._span(error.token).start) from None
+            raise self._mistake(self._end() if at_end else self._word_at(self._span(error.token).start)) from None
 
     def _span(self, token: Token) -> Span:
         assert token.start_pos is not None
         start: int = self.whole.start + token.start_pos
         return Span(self.whole.source, start, start + len(token))
+
+    def _word_at(self, offset: int) -> Span:
+        return found_at(Span(self.whole.source, offset, self.whole.end))
+
+    def _end(self) -> Span:
+        """The empty span where the last word ends: what follows it is blank or comment."""
+        end = self.words[-1].span.end if self.words else self.whole.start
+        return Span(self.whole.source, end, end)
 
     def _take(self, word: _Word) -> None:
         self.words.append(word)
@@ -177,9 +185,9 @@ class _Pass:
         elif self.open and word.text == CLOSING[self.open[-1].text]:
             self.open.pop()
 
-    def _mistake(self, offset: int) -> ScalecError:
+    def _mistake(self, span: Span) -> ScalecError:
         place = Place(
-            span=found_at(Span(self.whole.source, offset, self.whole.end)),
+            span=span,
             before=tuple(word.span for word in self.words),
             expected=self._expected(),
             open=tuple(word.span for word in self.open),
