@@ -1,0 +1,213 @@
+"""The command line: reads options, calls the pipeline, prints. Nothing is decided here.
+
+Exit codes: 0 clean (warnings alone are clean), 1 findings, 2 wrong command line, 3 internal error.
+Commands import what they need when they run, so that `--help` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from scalec.diagnostics import Diagnostic
+    from scalec.pipeline import Operands
+    from scalec.resolve.load import Workspace
+
+app = typer.Typer(
+    name="scalec",
+    help="Scaling rules for PyTorch: write them once, check them, plan them, compile them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Report(StrEnum):
+    """How findings are written."""
+
+    text = "text"
+    concise = "concise"
+    json = "json"
+
+
+class TableFormat(StrEnum):
+    """How a plan is written."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+File = Annotated[str | None, typer.Argument(help="A rule file, or FILE:RULE.", show_default=False)]
+Rule = Annotated[str | None, typer.Option(help="The rule: the file's own first, then a standard one.")]
+Network = Annotated[str | None, typer.Option(help="The network.")]
+Optimizer = Annotated[str | None, typer.Option(help="The optimizer.")]
+At = Annotated[list[str] | None, typer.Option("--at", help="Sizes, `N=4096,L=48`; may be repeated.")]
+BaseSizes = Annotated[str | None, typer.Option("--base", help="Base sizes, `N=256,L=4`.")]
+Tunes = Annotated[list[str] | None, typer.Option("--tune", help="Where an attribute starts, `readout.lr=0.01`.")]
+Allowed = Annotated[list[str] | None, typer.Option("--allow-class", help="An optimizer class beyond torch.optim.")]
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        from importlib.metadata import version
+
+        typer.echo(f"scalec {version('scalec')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def plan(
+    file: File = None, rule: Rule = None, network: Network = None, optimizer: Optimizer = None,
+    at: At = None, base: BaseSizes = None, tune: Tunes = None, allow_class: Allowed = None,
+    form: Annotated[TableFormat, typer.Option("--format", help="How to write it.")] = TableFormat.text,
+    why: Annotated[str | None, typer.Option(help="TENSOR or TENSOR.ATTR: the clauses behind each value.")] = None,
+) -> None:  # fmt: skip
+    """The per-tensor table: init, multipliers, learning rate, epsilon, decay; one column a size."""
+    with _findings(Report.json if form is TableFormat.json else Report.text):
+        from scalec import pipeline
+        from scalec.emit import table
+
+        workspace, operands = _operands(file, rule, network, optimizer, allow_class)
+        request = pipeline.PlanRequest(tuple(at or ()), base, tuple(tune or ()))
+        made = pipeline.plan(workspace, operands, request)
+        typer.echo(table.why(made, why) if why else table.FORMATS[form.value](made), nl=False)
+
+
+@app.command("compile")
+def compile_(
+    file: File = None, rule: Rule = None, network: Network = None, optimizer: Optimizer = None,
+    at: Annotated[str | None, typer.Option("--at", help="Sizes, `N=4096,L=48`.")] = None,
+    base: BaseSizes = None, tune: Tunes = None, allow_class: Allowed = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")] = Path(),
+) -> None:  # fmt: skip
+    """Emit a standalone PyTorch model, its optimizer, a training script and a manifest."""
+    with _findings(Report.text):
+        from scalec import pipeline
+
+        workspace, operands = _operands(file, rule, network, optimizer, allow_class)
+        request = pipeline.PlanRequest((at or "",), base, tuple(tune or ()))
+        files = pipeline.compile_files(workspace, operands, request)
+        out.mkdir(parents=True, exist_ok=True)
+        for emitted in files:
+            (out / emitted.name).write_text(emitted.text, encoding="utf-8")
+            typer.echo(f"wrote {out / emitted.name}")
+
+
+@app.command()
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Rule files, or folders of them.")],
+    form: Annotated[Report, typer.Option("--format", help="How to write findings.")] = Report.text,
+) -> None:
+    """Check rule files: names and kinds. Proofs are not part of this version."""
+    with _findings(form):
+        from scalec.diagnostics import ScalecError
+        from scalec.pipeline import examine
+        from scalec.resolve.load import load
+        from scalec.syntax.printer import check_subject
+
+        found: list[Diagnostic] = []
+        skipped: list[str] = []
+        for path in _rule_files(paths):
+            try:
+                workspace = load(path)
+                found.extend(d for d in examine(workspace) if d not in found)
+                skipped.extend(f"not run: {c.span.location}: {check_subject(c)}" for c in workspace.unit.checks)
+            except ScalecError as error:
+                found.extend(d for d in error.diagnostics if d not in found)
+        if form is Report.text:
+            typer.echo("".join(f"{line}\n" for line in skipped), nl=False)
+        if found or form is Report.json:
+            _print(found, form, sys.stdout)
+        if form is Report.text:
+            typer.echo("names and kinds only, nothing proved")
+        if any(d.severity == "error" for d in found):
+            raise typer.Exit(1)
+
+
+@app.command()
+def explain(code: Annotated[str, typer.Argument(help="A code (SC201) or its name (unknown-name).")]) -> None:
+    """What a diagnostic means."""
+    with _findings(Report.text):
+        from scalec.catalogue import CODES, UNKNOWN_CODE
+        from scalec.diagnostics import Reporter, did_you_mean
+
+        for known in CODES:
+            if code in (known.id, known.name):
+                typer.echo(f"{known.id} {known.name} ({known.severity})\n\n{known.doc}")
+                return
+        names = [n for c in CODES for n in (c.id, c.name)]
+        Reporter().fail(UNKNOWN_CODE, f"there is no diagnostic `{code}`", helps=did_you_mean(code, names))
+
+
+# ---- the border ------------------------------------------------------------------------------
+def _operands(
+    file: str | None, rule: str | None, network: str | None, optimizer: str | None, allowed: list[str] | None
+) -> tuple[Workspace, Operands]:
+    from scalec.pipeline import Operands
+    from scalec.resolve.load import load, load_standard
+
+    if file is None:
+        workspace = load_standard()
+    else:
+        name, colon, of_file = file.rpartition(":")
+        if colon and name.endswith(".scale"):
+            file, rule = name, rule or of_file
+        workspace = load(Path(file))
+    return workspace, Operands(rule, network, optimizer, tuple(allowed or ()))
+
+
+def _rule_files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        yield from sorted(path.rglob("*.scale")) if path.is_dir() else (path,)
+
+
+@contextmanager
+def _findings(form: Report) -> Iterator[None]:
+    """Findings of a pass end the command with exit code 1."""
+    from scalec.diagnostics import ScalecError
+
+    try:
+        yield
+    except ScalecError as error:
+        _print(error.diagnostics, form, sys.stderr if form is not Report.json else sys.stdout)
+        raise typer.Exit(1) from None
+
+
+def _print(diagnostics: Iterable[Diagnostic], form: Report, stream: object) -> None:
+    from scalec import render
+
+    writers: dict[Report, Callable[[Iterable[Diagnostic]], str]] = {
+        Report.text: render.text, Report.concise: render.concise, Report.json: render.as_json,
+    }  # fmt: skip
+    print(writers[form](diagnostics).rstrip("\n"), file=stream)  # type: ignore[call-overload]
+
+
+def main() -> NoReturn:
+    """The `scalec` command. A mistake of ours is exit code 3 and one line, never a traceback."""
+    try:
+        app()
+    except Exception as error:
+        if os.environ.get("SCALEC_TRACEBACK"):
+            raise
+        print(f"scalec: internal error: {type(error).__name__}: {error}", file=sys.stderr)
+        print("this is a mistake in scalec; SCALEC_TRACEBACK=1 shows where", file=sys.stderr)
+        sys.exit(3)
+    sys.exit(0)
