@@ -120,6 +120,7 @@ BLOCK_PLACE = Code(
     "error",
     "The block cannot stand here: the network starts with what reads its input and ends with a readout, and a residual keeps the width.",
 )
+NOTHING_GROWS = Code("SC309", "nothing-grows", "error", "A regime lets at least one size grow; where nothing grows there is nothing to prove.")
 
 # ---- SC4xx: planning -------------------------------------------------------------------------
 NO_MATCH = Code(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
@@ -191,13 +191,22 @@ def _findings(form: Report) -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-def _print(diagnostics: Iterable[Diagnostic], form: Report, stream: object) -> None:
+def _print(diagnostics: Iterable[Diagnostic], form: Report, stream: TextIO) -> None:
     from scalec import render
 
-    writers: dict[Report, Callable[[Iterable[Diagnostic]], str]] = {
-        Report.text: render.text, Report.concise: render.concise, Report.json: render.as_json,
-    }  # fmt: skip
-    print(writers[form](diagnostics).rstrip("\n"), file=stream)  # type: ignore[call-overload]
+    match form:
+        case Report.text:
+            text = render.as_text(diagnostics)
+            if stream.isatty():
+                from rich.console import Console
+
+                Console(file=stream, highlight=False, soft_wrap=True).print(render.styled(text), end="")
+                return
+        case Report.concise:
+            text = render.as_concise(diagnostics)
+        case Report.json:
+            text = render.as_json(diagnostics)
+    stream.write(text)
 
 
 def main() -> NoReturn:

@@ -38,6 +38,7 @@ class Request:
     """What the user asked for beside the rule: sizes, base sizes, tuned values.
 
     `spans` points at the text that named a size, for diagnostics; `file` is what the plan calls itself.
+    With `orders_only` no size has a number, so that laws need no base and values no anchor.
     """
 
     at: Sequence[Mapping[str, Fraction]] = ()
@@ -45,6 +46,7 @@ class Request:
     tunes: Sequence[Tune] = ()
     file: str = "<string>"
     spans: Mapping[str, Span] = field(default_factory=dict)
+    orders_only: bool = False
 
 
 def make_plan(program: Program, rule: RuleSet, optimizer: Optimizer, request: Request, reporter: Reporter) -> Plan:
@@ -77,6 +79,7 @@ class _Planner:
         self.baseless: dict[str, nodes.Expr] = {}
         self.named = self._base()
         self.base = size_table.complete(program, self.named)
+        self.based = frozenset(program.dimension if request.orders_only else self.base)
         self.fixed = frozenset(d.name for d in program.dimensions if not d.grows)
         self.dimensions: dict[str, Formula] = {d.name: f.symbol("size", d.name) for d in program.dimensions}
 
@@ -205,7 +208,7 @@ class _Planner:
 
     def _scope(self, sizes: dict[str, Formula], where: str) -> Scope:
         run = tuple(name for name, _ in self.optimizer.uses)
-        return Scope(sizes, run, self.fixed, frozenset(self.base), where, self.baseless)
+        return Scope(sizes, run, self.fixed, self.based, where, self.baseless)
 
     def _apply(self, clauses: Iterable[RuleClause], values: _Values, scope: Scope) -> None:
         for clause in clauses:
