@@ -156,6 +156,9 @@ class _Planner:
         if dist.word in ("zero", "ones"):
             mean = UNIT if dist.word == "ones" else ZERO
             values.numbers |= {"init.std": _constant(ZERO, dist), "init.mean": _constant(mean, dist)}
+        if self.request.orders_only:
+            for number in values.numbers.values():
+                number.anchor = number.anchor or UNIT
         numbers = {
             name: n.finish()
             for name, n in values.numbers.items()
