@@ -1,0 +1,1 @@
+"""Abstract interpretation of training on orders of magnitude: forward pass, backward pass, optimizer step."""

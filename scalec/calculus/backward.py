@@ -1,0 +1,174 @@
+"""The backward pass on components. Input: a forward pass. Output: every gradient, and what each weight saw.
+
+One table: operation -> its transpose. A value read at several places receives the sum of their gradients;
+one read by all copies of a repeated block, their sum over the copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from scalec.calculus import transfer
+from scalec.calculus.components import ABSENT, Vector, changed, dot, initial, prune, sum_over, union
+from scalec.calculus.forward import ROUNDS, Forward, Terms, regrouped, same
+from scalec.calculus.structure import Trunk
+from scalec.calculus.weights import Pass, Update
+from scalec.program.ops import (
+    Add,
+    Bias,
+    Constant,
+    Dot,
+    Elementwise,
+    Gain,
+    Input,
+    Linear,
+    Mix,
+    Multiply,
+    Normalise,
+    Operation,
+    Output,
+    Repeat,
+    Reshape,
+    Scale,
+    Softmax,
+)
+
+Gradients = Iterable[tuple[str, Vector]]
+
+
+@dataclass
+class Backward:
+    """`gradients`: with respect to every value; `terms`: of every weight's transpose, by the operation's output."""
+
+    forward: Forward
+    gradients: dict[str, Vector] = field(default_factory=dict)
+    terms: dict[str, Terms] = field(default_factory=dict)
+    growing: list[str] = field(default_factory=list)
+
+    def run(self) -> Backward:
+        self._all(self.forward.world.program.operations)
+        return self
+
+    def passes(self, tensor: str) -> tuple[Pass, ...]:
+        """Every use of a tensor: what went in and what gradient came back."""
+        structure, world = self.forward.world.structure, self.forward.world
+        found = []
+        for op in structure.operations:
+            if isinstance(op, Linear | Gain | Bias) and op.tensor == tensor:
+                one = transfer.source(world.one, op.out, "1")
+                x = one if isinstance(op, Bias) else self.forward.values[op.x]
+                axes = [repeat.axis for repeat in structure.within[op.out]] + list(structure.split[op.out])
+                missing = tuple(a for a in map(world.axis.__getitem__, axes) if a not in world.weights[tensor].axes)
+                d = self.gradients.get(op.out, ABSENT)
+                found.append(Pass(self.forward.use(op), x, prune(d), missing, not isinstance(op, Linear)))
+        return tuple(found)
+
+    def _all(self, operations: Iterable[Operation]) -> None:
+        for op in reversed(tuple(operations)):
+            if isinstance(op, Output):
+                self.gradients[op.out] = transfer.source(self.forward.world.one, op.out, "bounded loss derivative")
+            d = self.gradients.get(op.out, ABSENT)
+            if isinstance(op, Repeat):
+                self._repeat(op, d)
+            elif d:
+                self._give(self._one(op, d))
+
+    def _give(self, shares: Gradients) -> None:
+        for name, gradient in shares:
+            self.gradients[name] = union(self.gradients.get(name, ABSENT), gradient)
+
+    # ---- the table ---------------------------------------------------------------------------
+    def _one(self, op: Operation, d: Vector) -> Gradients:
+        forward, world = self.forward, self.forward.world
+        read, cell = forward.values, world.cell
+        match op:
+            case Input() | Constant():
+                pass
+            case Linear():
+                yield op.x, self._linear(op, prune(d))
+            case Gain():
+                use = forward.use(op)
+                then = ABSENT if use.sigma is None else transfer.scale(use.sigma, d, op.tensor)
+                yield op.x, union(then, self._update(op.tensor).effective(use.transpose, d))
+            case Bias() | Output():
+                yield op.x, d
+            case Scale():
+                yield op.x, transfer.scale(world.site(op), d, op.site)
+            case Add():
+                yield from ((x, d) for x in op.xs)
+            case Normalise():
+                length = world.order(op.length, op.out, "length")
+                yield op.x, transfer.normalise_back(op, d, read[op.x], length, cell)
+            case Elementwise():
+                yield op.x, transfer.elementwise_back(op, d, read[op.x], cell)
+            case Multiply():
+                yield from zip((op.x, op.y), transfer.multiply_back(op, d, read[op.x], read[op.y], cell), strict=True)
+            case Dot():
+                yield op.x, transfer.weighted(d, read[op.y], op.out)
+                yield op.y, transfer.weighted(d, read[op.x], op.out)
+            case Softmax():
+                yield op.x, transfer.softmax_back(op, d, forward.count(op))
+            case Mix():
+                yield op.weights, dot(world.length[op.x], d, read[op.x], op.out)
+                share = transfer.weighted(read[op.weights], d, op.out)
+                yield op.x, share if op.axis else transfer.scale(forward.count(op), share, op.out)
+            case Reshape():
+                yield op.x, regrouped(not op.split, world.axis[op.axis], d)
+            case Repeat():
+                raise AssertionError("a repeat is run by `_repeat`")
+            case _:
+                assert_never(op)
+
+    def _update(self, tensor: str) -> Update:
+        return self.forward.updates.get(tensor, Update())
+
+    def _linear(self, op: Linear, d: Vector) -> Vector:
+        use = self.forward.use(op).transpose
+        terms = self.terms[op.out] = Terms(
+            use.initial(initial(d)), use.initial(changed(d)), self._update(op.tensor).effective(use, d)
+        )
+        return self.forward.amassed(op, terms)
+
+    # ---- repeated blocks ---------------------------------------------------------------------
+    def _repeat(self, op: Repeat, d: Vector) -> None:
+        """The gradient of the stream, to its fixed point; then what the copies send to values outside."""
+        trunk, stream = self.forward.world.structure.trunks[op.out], d
+        axis = self.forward.world.copies(op)
+        for _ in range(ROUNDS):
+            given = self._body(op, trunk, stream)
+            before, stream = stream, prune(union(d, self._stream(op, trunk, given)))
+            if same(before, stream):
+                break
+        else:
+            self.growing.append(op.out)
+        inside = {op.carried, *(inner.out for inner in _flat(op.body))}
+        outside = ((name, sum_over(axis, g, op.out)) for name, g in given.items() if name not in inside)
+        self.gradients |= {name: g for name, g in given.items() if name in inside}
+        self.gradients |= {name: stream for name in sorted(trunk.values)}
+        self._give((*outside, (op.x, stream if trunk.values else given.get(op.carried, ABSENT))))
+
+    def _body(self, op: Repeat, trunk: Trunk, stream: Vector) -> dict[str, Vector]:
+        """The gradients that one copy hands to the values it reads, if the stream's gradient is `stream`."""
+        outer, self.gradients = self.gradients, {}
+        ends = trunk.branches if trunk.values else (op.carried_out,)
+        self._give((name, stream) for name in ends)
+        self._all(inner for inner in op.body if inner.out not in trunk.values)
+        given, self.gradients = self.gradients, outer
+        return given
+
+    def _stream(self, op: Repeat, trunk: Trunk, given: dict[str, Vector]) -> Vector:
+        """What the copies together send back along the stream."""
+        if not trunk.values:
+            return given.get(op.carried, ABSENT)
+        axis = self.forward.world.copies(op)
+        reads = (given.get(name, ABSENT) for name in sorted(trunk.values))
+        return sum_over(axis, union(*reads), op.out)
+
+
+def _flat(operations: Iterable[Operation]) -> Iterator[Operation]:
+    for op in operations:
+        yield op
+        if isinstance(op, Repeat):
+            yield from _flat(op.body)

@@ -1,0 +1,253 @@
+"""Vectors as small sets of components. Input: components. Output: merged, pruned tuples of them.
+
+A component is a part of a vector with a size and a history: which weights it was multiplied by last
+(its word), and along which replicated axes it differs from copy to copy (its deps). Invariants: the
+factors along `chain` multiply to `order`; a vector holds no component that another one makes
+redundant; an empty vector is identically zero, which is not the same as small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Literal
+
+from scalec.symbolic.dominance import Cell, Magnitude
+
+HALF = Fraction(1, 2)
+LETTERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """A replicated axis: layers, heads, experts."""
+
+    name: str
+    count: Magnitude
+
+
+Deps = frozenset[Copies]
+NOWHERE: Deps = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """`forward`: this vector is `W v`; `backward`: it is `W^T v`; `mark`: it is `v` times a factor of mean 0.
+
+    `own`: the axes along which `W` has draws of its own. `below`: the deps of `v`. `grown`: by how much
+    sums over the axes in `bound` enlarged it; meeting one's own weight again undoes that, since only
+    one term of the sum does. `gain`: the most that popping this letter can bring over the central limit.
+    """
+
+    tensor: str
+    direction: Literal["forward", "backward", "mark"]
+    grown: Magnitude
+    gain: Magnitude
+    own: Deps = NOWHERE
+    below: Deps = NOWHERE
+    bound: Deps = NOWHERE
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.tensor, self.direction
+
+
+Word = tuple[Letter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One step of a derivation: the rule applied, where, and the factor it contributed."""
+
+    rule: str
+    at: str
+    factor: Magnitude
+    before: Link | None = None
+
+    def __iter__(self) -> Iterator[Link]:
+        """From the first step to this one."""
+        steps: list[Link] = []
+        link: Link | None = self
+        while link is not None:
+            steps.append(link)
+            link = link.before
+        return reversed(steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One component of a vector. `cause`: the tensor whose update made it, "" for the initial part; of
+    components that merge, the larger one's (per cause, train one tensor at a time).
+
+    `root` names the vector the word ends at; two components point the same way where root and word agree.
+    """
+
+    order: Magnitude
+    part: Literal["init", "delta"]
+    root: str
+    chain: Link = field(compare=False, repr=False)
+    cause: str = field(default="", compare=False)
+    word: Word = ()
+    deps: Deps = NOWHERE
+
+    @property
+    def direction(self) -> tuple[object, ...]:
+        return (self.root, *(letter.name for letter in self.word))
+
+    def times(self, factor: Magnitude, rule: str, at: str) -> Component:
+        """Another size, the same history."""
+        if factor is factor.cell.one:
+            return self
+        return replace(self, order=self.order * factor, chain=Link(rule, at, factor, self.chain))
+
+    def caused(self, tensor: str) -> Component:
+        return replace(self, part="delta", cause=tensor)
+
+    def push(self, letter: Letter, deps: Deps = NOWHERE) -> Component:
+        """A letter on top, the oldest of five forgotten."""
+        return replace(self, word=(letter, *self.word)[:LETTERS], deps=self.deps | deps)
+
+    def spread(self, deps: Deps) -> Component:
+        """Idiosyncratic along `deps` from now on, also where letters are popped later."""
+        if deps <= self.deps:
+            return self
+        word = tuple(replace(letter, below=letter.below | deps) for letter in self.word)
+        return replace(self, deps=self.deps | deps, word=word)
+
+    def gathered(self, axis: Copies) -> Component:
+        """Copies laid side by side: the axis is gone, nothing was summed."""
+        word = tuple(replace(letter, below=letter.below - {axis}) for letter in self.word)
+        return replace(self, deps=self.deps - {axis}, word=word)
+
+
+Vector = tuple[Component, ...]
+ABSENT: Vector = ()
+
+
+# ---- sets of components ----------------------------------------------------------------------
+def union(*vectors: Iterable[Component]) -> Vector:
+    """The sum of vectors, component by component. Nothing is dropped because there is much.
+
+    A component goes only where another of the same part and word is nowhere smaller and
+    idiosyncratic along no other axis. Two that tie but differ as monomials both stay.
+    """
+    kept: dict[tuple[object, ...], list[Component]] = {}
+    for vector in vectors:
+        for c in vector:
+            rivals = kept.setdefault((c.part, c.root, c.word), [])
+            if not any(_covers(r, c) for r in rivals):
+                rivals[:] = [r for r in rivals if not _covers(c, r)]
+                rivals.append(c)
+    return tuple(c for rivals in kept.values() for c in rivals)
+
+
+def _covers(big: Component, small: Component) -> bool:
+    if not (big.deps <= small.deps and small.order <= big.order):
+        return False
+    return big.order is small.order or not small.order.ties(big.order)
+
+
+def prune(vector: Vector) -> Vector:
+    """Drop what stays below another of the same part whatever it still gains.
+
+    Popping a letter gains at most `letter.gain`; not being idiosyncratic along an axis where the other is,
+    at most the square root of its count.
+    """
+    kept: list[Component] = []
+    for c in sorted(vector, key=_reach_key):
+        if not any(_outgrown(c, by=k) for k in kept):
+            kept = [k for k in kept if not _outgrown(k, by=c)]
+            kept.append(c)
+    return tuple(kept)
+
+
+def _reach_key(c: Component) -> tuple[object, ...]:
+    """Larger ones first along the first ray, those with fewer deps first: the likely winners."""
+    return (tuple(-g for g in c.order.growth), len(c.deps))
+
+
+def _outgrown(c: Component, by: Component) -> bool:
+    return c.part == by.part and _ceiling(c, by.deps) <= by.order
+
+
+def _ceiling(c: Component, deps: Deps) -> Magnitude:
+    best = c.order
+    for letter in c.word:
+        best = best * letter.gain
+    for axis in deps - c.deps:
+        best = best * axis.count**HALF
+    return best
+
+
+def size(cell: Cell, vector: Iterable[Component]) -> Magnitude | None:
+    """The order of the coordinate RMS, None for an absent vector. Raises `Undecided`."""
+    return cell.largest(c.order for c in vector)
+
+
+def initial(vector: Vector) -> Vector:
+    return tuple(c for c in vector if c.part == "init")
+
+
+def changed(vector: Vector) -> Vector:
+    return tuple(c for c in vector if c.part == "delta")
+
+
+def each(vector: Vector, change: Callable[[Component], Component]) -> Vector:
+    return union(change(c) for c in vector)
+
+
+def scalars(vector: Vector) -> Vector:
+    """The sizes of a vector without its directions, one for each part and deps."""
+    return union(replace(c, word=(), root="") for c in vector)
+
+
+# ---- sums over copies ------------------------------------------------------------------------
+def sum_over(axis: Copies, vector: Iterable[Component], at: str) -> Vector:
+    """The sum of the copies of a vector along an axis; fan-out is its transpose and counts the same.
+
+    Idiosyncratic components grow by the square root of the count (central limit), all others by the
+    count (law of large numbers). Raises nothing.
+    """
+    return union(_summed(axis, c, at) for c in vector)
+
+
+def _summed(axis: Copies, c: Component, at: str) -> Component:
+    if axis not in c.deps:
+        return c.times(axis.count, f"a sum over {axis.name} of terms they share: law of large numbers", at)
+    grown = axis.count**HALF
+    word = _bound(axis, c.word, grown)
+    rule = f"a sum over {axis.name} of independent terms: central limit"
+    return replace(c, word=word, deps=c.deps - {axis}).times(grown, rule, at)
+
+
+def _bound(axis: Copies, word: Word, grown: Magnitude) -> Word:
+    """The newest letter with weights of its own along the axis records the growth; newer ones forget the axis."""
+    letters = list(word)
+    for i, letter in enumerate(letters):
+        if axis in letter.own and axis not in letter.bound:
+            letters[i] = replace(letter, grown=letter.grown * grown, bound=letter.bound | {axis})
+            break
+        letters[i] = replace(letter, below=letter.below - {axis})
+    return tuple(letters)
+
+
+# ---- products --------------------------------------------------------------------------------
+def product(c: Component, factor: Component, rule: str, at: str) -> Component:
+    """`c` times a scalar or the size of a vector: initial only if both are; idiosyncratic where either is."""
+    result = c.spread(factor.deps).times(factor.order, rule, at)
+    if c.part == "init" and factor.part == "delta":
+        return result.caused(factor.cause)
+    return result
+
+
+def dot(length: Magnitude, x: Vector, y: Vector, at: str) -> Vector:
+    """`sum of x_i y_i` over `length` coordinates: coherent for components that point the same way."""
+    apart = [product(a, b, "the other factor of the dot product", at).times(length**HALF, "independent factors: central limit", at)
+             for a in scalars(x) for b in scalars(y)]  # fmt: skip
+    others: dict[tuple[object, ...], list[Component]] = {}
+    for b in y:
+        others.setdefault(b.direction, []).append(b)
+    along = [product(a, b, "the other factor of the dot product", at).times(length, "aligned factors: coherent sum", at)
+             for a in x for b in others.get(a.direction, ())]  # fmt: skip
+    return scalars((*apart, *along))

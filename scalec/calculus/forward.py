@@ -1,0 +1,233 @@
+"""The forward pass on components. Input: World, the updates so far. Output: every value, every map's terms.
+
+One table: operation -> transfer function. A repeated block is run to the fixed point of the stream
+that its copies read and write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from scalec.calculus import transfer
+from scalec.calculus.components import (
+    ABSENT,
+    Component,
+    Copies,
+    Link,
+    Vector,
+    changed,
+    dot,
+    each,
+    initial,
+    prune,
+    sum_over,
+    union,
+)
+from scalec.calculus.structure import Trunk
+from scalec.calculus.weights import Matrix, Update
+from scalec.calculus.world import World
+from scalec.program.ops import (
+    Add,
+    Bias,
+    Constant,
+    Dot,
+    Elementwise,
+    Gain,
+    Input,
+    Linear,
+    Mix,
+    Multiply,
+    Normalise,
+    Operation,
+    Output,
+    Repeat,
+    Reshape,
+    Scale,
+    Softmax,
+)
+from scalec.symbolic.dominance import Magnitude
+
+ROUNDS = 8
+
+
+class Unsupported(Exception):
+    """No transfer function covers this: `reason` says what."""
+
+    def __init__(self, value: str, reason: str) -> None:
+        self.value, self.reason = value, reason
+        super().__init__(f"{value}: {reason}")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The atomic terms of a weight's output: `W_0 x_0`, `W_0 (x_t - x_0)`, `(W_t - W_0) x_t`."""
+
+    init: Vector = ABSENT
+    propagating: Vector = ABSENT
+    effective: Vector = ABSENT
+
+    @property
+    def total(self) -> Vector:
+        return union(self.init, self.propagating, self.effective)
+
+
+@dataclass(frozen=True)
+class Forward:
+    """`values`: every value of the program; `terms`: of every operation with a weight, by its output.
+
+    `growing`: repeats whose stream still changed after `ROUNDS` passes through the block.
+    """
+
+    world: World
+    updates: Mapping[str, Update]
+    values: dict[str, Vector] = field(default_factory=dict)
+    terms: dict[str, Terms] = field(default_factory=dict)
+    growing: list[str] = field(default_factory=list)
+
+    def run(self) -> Forward:
+        self._all(self.world.program.operations)
+        return self
+
+    def _all(self, operations: Iterable[Operation]) -> None:
+        for op in operations:
+            self.values[op.out] = self._repeat(op) if isinstance(op, Repeat) else self._one(op)
+
+    # ---- the table ---------------------------------------------------------------------------
+    def _one(self, op: Operation) -> Vector:
+        world, cell, read = self.world, self.world.cell, self.values
+        match op:
+            case Input():
+                return transfer.source(cell.one, op.out, "the data")
+            case Constant():
+                return transfer.source(cell.one, op.out, "a constant")
+            case Linear() | Gain() | Bias():
+                terms = self.terms[op.out] = self.weight(op, read[op.x])
+                return union(read[op.x], self.amassed(op, terms)) if isinstance(op, Bias) else self.amassed(op, terms)
+            case Scale():
+                return transfer.scale(world.site(op), read[op.x], op.site)
+            case Add():
+                return union(*(read[x] for x in op.xs))
+            case Normalise():
+                return transfer.normalise(op, read[op.x], read[op.x], cell)
+            case Elementwise():
+                change = transfer.elementwise(op, read[op.x], read[op.x], cell)
+                return union(transfer.elementwise_constant(op, cell), change)
+            case Multiply():
+                return transfer.multiply(op, read[op.x], read[op.y], cell)
+            case Dot():
+                return self.dot(op, read[op.x], read[op.y])
+            case Softmax():
+                count = self.count(op)
+                return union(transfer.softmax_constant(op, count), transfer.softmax(op, read[op.x], count))
+            case Mix():
+                return self.mix(op, read[op.weights], read[op.x])
+            case Reshape():
+                return self.reshape(op, read[op.x])
+            case Output():
+                return read[op.x]
+            case Repeat():
+                raise AssertionError("a repeat is run by `_repeat`")
+            case _:
+                assert_never(op)
+
+    # ---- weights -----------------------------------------------------------------------------
+    def weight(self, op: Linear | Gain | Bias, x: Vector) -> Terms:
+        """The atomic terms of an operation with a weight."""
+        use = self.use(op)
+        update = self.updates.get(op.tensor, Update())
+        match op:
+            case Linear():
+                x = prune(x)
+                return Terms(use.initial(initial(x)), use.initial(changed(x)), update.effective(use, x))
+            case Gain():
+                return Terms(self._gain(use, initial(x)), self._gain(use, changed(x)), update.effective(use, x))
+            case Bias():
+                return Terms(self._bias(use), ABSENT, update.effective(use, transfer.source(use.n.cell.one, op.out, "1")))
+
+    def use(self, op: Linear | Gain | Bias) -> Matrix:
+        """The weight as this operation uses it; a gain or a bias sums over nothing, forward or backward."""
+        uses = self.world.weights[op.tensor].uses
+        return uses[op.use] if isinstance(op, Linear) else replace(uses[0], n=self.world.one, m=self.world.one)
+
+    def _gain(self, use: Matrix, x: Vector) -> Vector:
+        """An initial gain has a nonzero mean: it leaves the word."""
+        return transfer.scale(use.sigma, x, use.tensor) if use.sigma is not None else ABSENT
+
+    def _bias(self, use: Matrix) -> Vector:
+        if use.sigma is None:
+            return ABSENT
+        chain = Link("initial bias", use.tensor, use.sigma)
+        return (Component(use.sigma, "init", use.tensor, chain, deps=use.own),)
+
+    def amassed(self, op: Linear | Gain | Bias, terms: Terms) -> Vector:
+        """What the copies of a block that adds nothing to its stream have made by the time a late copy reads it."""
+        repeat = next(iter(self.world.structure.within[op.out][-1:]), None)
+        if repeat is None or self.world.structure.trunks[repeat.out].values:
+            return terms.total
+        count = self.world.copies(repeat).count
+        gained = each(terms.effective, lambda c: c.times(count, f"made by each of {repeat.axis}", op.out))
+        return union(terms.init, terms.propagating, gained)
+
+    # ---- operations that reach and forward share -----------------------------------------------
+    def count(self, op: Softmax | Mix) -> Magnitude:
+        return self.world.order(op.count, op.out, "count")
+
+    def dot(self, op: Dot, x: Vector, y: Vector) -> Vector:
+        return dot(self.world.order(op.length, op.out, "length"), x, y, op.out)
+
+    def mix(self, op: Mix, weights: Vector, x: Vector) -> Vector:
+        """Over positions of the data the terms have much in common: the law of large numbers."""
+        terms = transfer.weighted(weights, x, op.out)
+        if op.axis is not None:
+            return sum_over(self.world.axis[op.axis], terms, op.out)
+        return transfer.scale(self.count(op), terms, op.out)
+
+    def reshape(self, op: Reshape, x: Vector) -> Vector:
+        return regrouped(op.split, self.world.axis[op.axis], x)
+
+    # ---- repeated blocks ---------------------------------------------------------------------
+    def _repeat(self, op: Repeat) -> Vector:
+        trunk = self.world.structure.trunks[op.out]
+        stream = self.values[op.x]
+        for _ in range(ROUNDS):
+            before, stream = stream, prune(union(self.values[op.x], *self._round(op, trunk, stream)))
+            if same(before, stream):
+                break
+        else:
+            self.growing.append(op.out)
+        return stream if trunk.values else self.values[op.carried_out]
+
+    def _round(self, op: Repeat, trunk: Trunk, stream: Vector) -> Iterator[Vector]:
+        """What the copies together put on the stream, if each of them reads `stream`."""
+        self._require(op, trunk)
+        self.values[op.carried] = stream
+        for inner in op.body:
+            if inner.out in trunk.values:
+                self.values[inner.out] = stream
+            else:
+                self._all((inner,))
+        if not trunk.values:
+            yield self.values[op.carried_out]
+        for branch in trunk.branches:
+            yield sum_over(self.world.copies(op), self.values[branch], op.out)
+
+    def _require(self, op: Repeat, trunk: Trunk) -> None:
+        one = self.world.one
+        for skip in trunk.skips:
+            if not self.world.site(skip).ties(one):
+                raise Unsupported(skip.out, "a skip connection whose factor is not of order 1")
+        deep = not self.world.copies(op).count.ties(one)
+        if deep and not trunk.values and any(isinstance(inner, Normalise) for inner in op.body):
+            raise Unsupported(op.out, "a norm on the residual stream itself, over a depth that grows")
+
+
+def regrouped(split: bool, axis: Copies, x: Vector) -> Vector:
+    """Coordinates laid out as copies are drawn afresh for each; laid back, they are one vector again."""
+    return each(x, lambda c: c.spread(frozenset({axis})) if split else c.gathered(axis))
+
+
+def same(first: Vector, second: Vector) -> bool:
+    """The same components with the same orders, whatever made them."""
+    return set(first) == set(second)

@@ -1,0 +1,194 @@
+"""The shape of a program, read once: who reads what, how long, along which axes. No orders, no rule.
+
+Input: a Program. Output: `Structure`. Values inside a repeated block appear once; `within` says
+which repeats enclose them. Invariant: formulas are over dimensions that follow no default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import assert_never
+
+from scalec.program.ops import (
+    Add,
+    Bias,
+    Constant,
+    Dot,
+    Elementwise,
+    Gain,
+    Input,
+    Linear,
+    Mix,
+    Multiply,
+    Normalise,
+    Operation,
+    Output,
+    Repeat,
+    Reshape,
+    Scale,
+    Softmax,
+)
+from scalec.program.program import Program
+from scalec.symbolic.formula import UNIT, Formula, divide, mul
+
+
+def inputs(op: Operation) -> tuple[str, ...]:
+    """The values an operation reads. A repeat reads what enters its first copy; its body is apart."""
+    match op:
+        case Input() | Constant():
+            return ()
+        case Add(_, xs):
+            return xs
+        case Multiply(_, x, y) | Dot(_, x, y):
+            return (x, y)
+        case Mix(_, weights, x):
+            return (weights, x)
+        case (
+            Linear(x=x) | Bias(x=x) | Gain(x=x) | Scale(x=x) | Normalise(x=x) | Elementwise(x=x)
+            | Softmax(x=x) | Reshape(x=x) | Repeat(x=x) | Output(x=x)
+        ):  # fmt: skip
+            return (x,)
+        case _:
+            assert_never(op)
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """The residual stream of a repeat: `out = carried + sum over copies of the branches`.
+
+    `values` all hold the stream (the carried one, with branches added, scaled by skip sites `skips`);
+    `branches` are what is added. Empty `values`: the body transforms the stream and adds nothing to it.
+    """
+
+    values: frozenset[str] = frozenset()
+    branches: tuple[str, ...] = ()
+    skips: tuple[Scale, ...] = ()
+
+
+@dataclass(frozen=True)
+class Structure:
+    program: Program
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation, bodies flattened in order."""
+        return tuple(op for op, _ in self._flat(self.program.operations, ()))
+
+    @cached_property
+    def within(self) -> Mapping[str, tuple[Repeat, ...]]:
+        """The repeats around the operation that defines a value, outermost first."""
+        return {op.out: repeats for op, repeats in self._flat(self.program.operations, ())}
+
+    @cached_property
+    def made_by(self) -> Mapping[str, Operation]:
+        return {op.out: op for op in self.operations}
+
+    @cached_property
+    def readers(self) -> Mapping[str, tuple[Operation, ...]]:
+        found: dict[str, list[Operation]] = {}
+        for op in self.operations:
+            for name in dict.fromkeys(inputs(op)):
+                found.setdefault(name, []).append(op)
+        return {name: tuple(ops) for name, ops in found.items()}
+
+    @cached_property
+    def repeats(self) -> tuple[Repeat, ...]:
+        return tuple(op for op in self.operations if isinstance(op, Repeat))
+
+    @cached_property
+    def trunks(self) -> Mapping[str, Trunk]:
+        return {repeat.out: _trunk(repeat) for repeat in self.repeats}
+
+    @cached_property
+    def stream(self) -> Mapping[str, Repeat]:
+        """The values that hold the residual stream of a repeat, the one after it included."""
+        return {
+            name: repeat
+            for repeat in self.repeats
+            for name in sorted({*self.trunks[repeat.out].values, repeat.out} if self.trunks[repeat.out].values else ())
+        }
+
+    @cached_property
+    def added(self) -> Mapping[str, Repeat]:
+        """The branches that are summed over the copies of a repeat."""
+        return {name: repeat for repeat in self.repeats for name in self.trunks[repeat.out].branches}
+
+    @cached_property
+    def axes(self) -> Mapping[str, Formula]:
+        """Every replicated axis with its count."""
+        found = {op.axis: op.count for op in self.operations if isinstance(op, Repeat | Reshape)}
+        for tensor in self.program.tensors:
+            found |= {axis.name: axis.count for axis in tensor.axes}
+        return found
+
+    @cached_property
+    def split(self) -> Mapping[str, tuple[str, ...]]:
+        """The axes that the coordinates of a value have been split into."""
+        found: dict[str, tuple[str, ...]] = {}
+        for op in self.operations:
+            if isinstance(op, Repeat):
+                found[op.out] = found.get(op.x, ())
+                continue
+            axes = tuple(dict.fromkeys(a for name in inputs(op) for a in found.get(name, ())))
+            if isinstance(op, Reshape):
+                axes = (*axes, op.axis) if op.split else tuple(a for a in axes if a != op.axis)
+            found[op.out] = axes
+        return found
+
+    @cached_property
+    def length(self) -> Mapping[str, Formula]:
+        """The number of coordinates of a value, of one copy where it is split into copies."""
+        found: dict[str, Formula] = {}
+        for op in self._by_entry(self.program.operations, found):
+            found[op.out] = self._length(op, found)
+        return found
+
+    def _by_entry(self, operations: Iterable[Operation], found: dict[str, Formula]) -> Iterator[Operation]:
+        for op in operations:
+            if isinstance(op, Repeat):
+                found[op.carried] = found[op.x]
+                yield from self._by_entry(op.body, found)
+            yield op
+
+    def _length(self, op: Operation, found: Mapping[str, Formula]) -> Formula:
+        match op:
+            case Input(_, length) | Constant(_, length):
+                return length
+            case Linear(_, _, tensor, use):
+                return self.program.tensor[tensor].uses[use].fan_out
+            case Reshape(_, x, _, count, split):
+                return divide(found[x], count) if split else mul(found[x], count)
+            case Dot():
+                return UNIT
+            case Mix(_, _, x):
+                return found[x]
+            case _:
+                return found[inputs(op)[0]]
+
+    def _flat(
+        self, operations: Iterable[Operation], within: tuple[Repeat, ...]
+    ) -> Iterator[tuple[Operation, tuple[Repeat, ...]]]:
+        for op in operations:
+            if isinstance(op, Repeat):
+                yield from self._flat(op.body, (*within, op))
+            yield op, within
+
+
+def _trunk(repeat: Repeat) -> Trunk:
+    """Follow the carried value through sums and skip scalings to the end of the body."""
+    values, branches, skips = {repeat.carried}, list[str](), list[Scale]()
+    for op in repeat.body:
+        match op:
+            case Add(out, xs) if values & set(xs):
+                values.add(out)
+                branches += [x for x in xs if x not in values]
+            case Scale(out, x) if x in values and op.attribute == "skip":
+                values.add(out)
+                skips.append(op)
+            case _:
+                pass
+    if repeat.carried_out not in values:
+        return Trunk()
+    return Trunk(frozenset(values), tuple(branches), tuple(skips))

@@ -1,0 +1,145 @@
+"""Transfer functions of the operations without weights, each forward and backward side by side.
+
+Input: vectors. Output: vectors. calculus.md section 3; one paragraph there, one pair of functions here.
+`x` is the whole vector at this step; a function that carries only some components of it along takes
+them apart (`part`), since sizes are those of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from scalec.calculus.components import (
+    ABSENT,
+    Component,
+    Letter,
+    Link,
+    Vector,
+    dot,
+    each,
+    initial,
+    product,
+    scalars,
+    size,
+    union,
+)
+from scalec.program.ops import Elementwise, Multiply, Normalise, Softmax
+from scalec.symbolic.dominance import Cell, Magnitude
+
+
+def source(one: Magnitude, root: str, rule: str) -> Vector:
+    """What enters: the data, or the loss gradient. Order 1 by assumption."""
+    return (Component(one, "init", root, Link(rule, root, one)),)
+
+
+def scale(factor: Magnitude, x: Vector, at: str) -> Vector:
+    return each(x, lambda c: c.times(factor, "a forward multiplier", at))
+
+
+# ---- elementwise nonlinearity ----------------------------------------------------------------
+def elementwise(op: Elementwise, part: Vector, x: Vector, cell: Cell) -> Vector:
+    """`f(x)`: of degree p, a component `c` of `x` becomes `c * |x|^(p-1)`; bounded, at most order 1."""
+    kept = each(_slope(op, part, x, cell), lambda c: _marked(c, op.out, op.function.mean_derivative, cell))
+    return union(_capped(c, op.out) for c in kept) if op.function.bounded else kept
+
+
+def elementwise_constant(op: Elementwise, cell: Cell) -> Vector:
+    """`f(0)`, for a function like the sigmoid."""
+    return source(cell.one, op.out, "the function's constant") if op.function.constant else ABSENT
+
+
+def elementwise_back(op: Elementwise, d: Vector, x: Vector, cell: Cell) -> Vector:
+    """`d * f'(x)`."""
+    return each(_slope(op, d, x, cell), lambda c: _marked(c, op.out, op.function.mean_derivative, cell))
+
+
+def _slope(op: Elementwise, vector: Vector, x: Vector, cell: Cell) -> Vector:
+    width = size(cell, x)
+    if op.function.degree == 1 or op.function.bounded or width is None:
+        return vector
+    slope = width ** (op.function.degree - 1)
+    return each(vector, lambda c: c.times(slope, f"slope of a function of degree {op.function.degree}", op.out))
+
+
+def _capped(c: Component, at: str) -> Component:
+    cell = c.order.cell
+    if cell.larger(c.order, cell.one) is cell.one:
+        return c
+    return c.times(c.order**-1, "a bounded function: saturated at order 1", at)
+
+
+def _marked(c: Component, factor: str, has_mean: bool, cell: Cell) -> Component:
+    """Times a factor: of nonzero mean, it leaves the word; else it marks it, and a second time unmarks it."""
+    if has_mean:
+        return c
+    if c.word and c.word[0].name == (factor, "mark"):
+        return replace(c, word=c.word[1:])
+    return c.push(Letter(factor, "mark", cell.one, cell.one, below=c.deps))
+
+
+# ---- products --------------------------------------------------------------------------------
+def multiply(op: Multiply, x: Vector, y: Vector, cell: Cell) -> Vector:
+    """`x * y`, coordinate by coordinate, seen as `x` times a factor and as `y` times a factor."""
+    return union(
+        _times_factor(x, y, op.y, op.mean_y, op.out, cell), _times_factor(y, x, op.x, op.mean_x, op.out, cell)
+    )
+
+
+def multiply_back(op: Multiply, d: Vector, x: Vector, y: Vector, cell: Cell) -> tuple[Vector, Vector]:
+    """Gradients of `x` and of `y`: `d * y` and `d * x`."""
+    return (
+        _times_factor(d, y, op.y, op.mean_y, op.out, cell), _times_factor(d, x, op.x, op.mean_x, op.out, cell)
+    )  # fmt: skip
+
+
+def _times_factor(x: Vector, factor: Vector, name: str, has_mean: bool, at: str, cell: Cell) -> Vector:
+    sizes = scalars(factor)
+    return union(
+        product(_marked(c, name, has_mean, cell), s, "size of the other factor", at) for c in x for s in sizes
+    )
+
+
+def weighted(scalar: Vector, x: Vector, at: str) -> Vector:
+    """Scalars times vectors: the vectors' words, the deps of both."""
+    return union(product(c, s, "size of the weight", at) for c in x for s in scalars(scalar))
+
+
+# ---- softmax ---------------------------------------------------------------------------------
+def softmax(op: Softmax, part: Vector, count: Magnitude) -> Vector:
+    """Changes of the weights: the logits' own, at most order 1, over the count."""
+    return each(scalars(part), lambda c: _capped(c, op.out).times(count**-1, "slope of the softmax", op.out))
+
+
+def softmax_constant(op: Softmax, count: Magnitude) -> Vector:
+    """The uniform part of the weights: one over their count."""
+    constant = source(count.cell.one, op.out, "weights that sum to 1")
+    return each(constant, lambda c: c.times(count**-1, "shared by all", op.out))
+
+
+def softmax_back(op: Softmax, d: Vector, count: Magnitude) -> Vector:
+    return each(scalars(d), lambda c: c.times(count**-1, "slope of the softmax", op.out))
+
+
+# ---- normalisation ---------------------------------------------------------------------------
+def normalise(op: Normalise, part: Iterable[Component], x: Vector, cell: Cell) -> Vector:
+    """`x / |x|`: initial components by the initial size, changes by the larger of initial and current size.
+
+    The same rule carries the gradient back.
+    """
+    then, now = size(cell, initial(x)), size(cell, x)
+    if now is None:
+        return ABSENT
+    return union(
+        c.times((then if c.part == "init" and then is not None else now) ** -1, "divided by the size", op.out)
+        for c in part
+    )
+
+
+def normalise_back(op: Normalise, d: Vector, x: Vector, length: Magnitude, cell: Cell) -> Vector:
+    """`(d - x^ <x^, d>/n) / |x|`: the gradient, and its projection on what was normalised."""
+    straight, direction = normalise(op, d, x, cell), normalise(op, x, x, cell)
+    along = each(dot(length, straight, direction, op.out), lambda c: c.times(length**-1, "mean over coordinates", op.out))
+    return union(straight, weighted(along, direction, op.out))
+
+

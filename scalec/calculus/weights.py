@@ -1,0 +1,223 @@
+"""Weights: multiplying by the initial ones, and what an optimizer's steps add to them.
+
+Input: vectors. Output: vectors. calculus.md, "W_0 x" and "the effective update". Forward and
+backward are one rule: `Matrix.transpose` exchanges fan-in and fan-out, forward and backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from scalec.calculus.components import (
+    ABSENT,
+    HALF,
+    NOWHERE,
+    Component,
+    Copies,
+    Deps,
+    Letter,
+    Vector,
+    size,
+    sum_over,
+    union,
+)
+from scalec.calculus.scaling import Family
+from scalec.symbolic.dominance import Cell, Magnitude
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One use of a weight, read in one direction: `n` coordinates summed over, `m` produced.
+
+    `sigma`: order of the initial entries as the forward pass sees them, None if they are zero.
+    `scale`: the forward multiplier. `own`: axes along which the initial draw differs.
+    """
+
+    tensor: str
+    direction: Literal["forward", "backward"]
+    n: Magnitude
+    m: Magnitude
+    scale: Magnitude
+    sigma: Magnitude | None
+    own: Deps = NOWHERE
+
+    @property
+    def transpose(self) -> Matrix:
+        opposite: Literal["forward", "backward"] = "backward" if self.direction == "forward" else "forward"
+        return replace(self, direction=opposite, n=self.m, m=self.n)
+
+    @property
+    def gain(self) -> Magnitude:
+        """The most that meeting this weight again can bring over the central limit: `max(1, (m/n)^(1/2))`."""
+        cell = self.n.cell
+        return cell.larger(cell.one, (self.m / self.n) ** HALF)
+
+    # ---- W_0 x -------------------------------------------------------------------------------
+    def initial(self, x: Iterable[Component]) -> Vector:
+        """`W_0 x`."""
+        if self.sigma is None:
+            return ABSENT
+        return union(*(self._initial(c, self.sigma) for c in x))
+
+    def _initial(self, c: Component, sigma: Magnitude) -> Vector:
+        spread = c.times(sigma, "initial weights", self.tensor).times(
+            self.n**HALF, "a sum over fan_in of independent terms: central limit", self.tensor
+        )
+        independent = spread.push(self._letter(c), self.own)
+        top = c.word[0] if c.word else None
+        if top is None or top.name != self.transpose.letter_name:
+            return (independent,)
+        coherent = (
+            c.times(sigma, "initial weights", self.tensor)
+            .times(self.n / self.m**HALF, "the vector points along the weight's own rows: coherent sum", self.tensor)
+            .times(top.grown**-1, "of the copies summed before, one meets its own weight", self.tensor)
+        )
+        return (replace(coherent, word=c.word[1:], deps=top.below), independent)
+
+    @property
+    def letter_name(self) -> tuple[str, str]:
+        return self.tensor, self.direction
+
+    def _letter(self, c: Component) -> Letter:
+        one = self.n.cell.one
+        return Letter(self.tensor, self.direction, one, self.gain, self.own, c.deps)
+
+
+class Pass(NamedTuple):
+    """One gradient: at this use, input `x` met output gradient `d`.
+
+    `summed`: axes whose copies share the parameter, so that its gradient is their sum. `pointwise`: a
+    gain or bias, whose gradient is `d * x` coordinate by coordinate.
+    """
+
+    use: Matrix
+    x: Vector
+    d: Vector
+    summed: tuple[Copies, ...] = ()
+    pointwise: bool = False
+
+    def rows(self) -> Vector:
+        """`d`, summed over the copies that share the parameter."""
+        return self._sum(self.d, self.x)
+
+    def columns(self) -> Vector:
+        return self._sum(self.x, self.d)
+
+    def _sum(self, vector: Vector, other: Vector) -> Vector:
+        """Copies add up coherently unless either factor differs from copy to copy; pointwise, also if both agree."""
+        known = {c.direction for c in other} if self.pointwise else set()
+        for axis in self.summed:
+            varies = frozenset({axis} if any(axis in c.deps for c in other) else ())
+            vector = sum_over(
+                axis,
+                (c.gathered(axis) if c.direction in known else c.spread(varies) for c in vector),
+                self.use.tensor,
+            )
+        return vector
+
+
+@dataclass(frozen=True)
+class Update:
+    """`W_t - W_0` as a sum of outer products, its entries in units of the stored parameter.
+
+    `out` points along output gradients, `inp` along inputs; each carries the order of the whole entry.
+    `entry`: the largest gradient entry so far, the normaliser of an entrywise update.
+    """
+
+    out: Vector = ABSENT
+    inp: Vector = ABSENT
+    entry: Magnitude | None = None
+
+    def effective(self, use: Matrix, x: Vector) -> Vector:
+        """`(W_t - W_0) x`: each direction of the update, times the aligned sum over fan_in."""
+        width = size(use.n.cell, x)
+        if width is None:
+            return ABSENT
+        rows = self.out if use.direction == "forward" else self.inp
+        return union(
+            row.times(use.scale, "forward multiplier", use.tensor)
+            .times(use.n, "the update points along its input: coherent sum over fan_in", use.tensor)
+            .times(width, "size of the input", use.tensor)
+            for row in rows
+        )
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A tensor under a rule, its formulas resolved to orders. `uses`: one matrix for each use, forward.
+
+    `floor`: the gradient entry that decay in the gradient (L2) adds, None where there is none.
+    `eps`, `decay`: Adam's epsilon; decay per step.
+    """
+
+    tensor: str
+    uses: tuple[Matrix, ...]
+    family: Family
+    lr: Magnitude | None
+    effect: Magnitude | None = None
+    axes: Deps = NOWHERE
+    floor: Magnitude | None = None
+    eps: Magnitude | None = None
+    decay: Magnitude | None = None
+
+    def entry(self, passes: Iterable[Pass]) -> Magnitude | None:
+        """Order of the gradient entry of the stored parameter: the largest over its uses; None if absent."""
+        cell = self.uses[0].n.cell
+        entries = []
+        for p in passes:
+            width, slope = size(cell, p.x), size(cell, p.rows())
+            if width is not None and slope is not None:
+                entries.append(p.use.scale * width * slope)
+        return cell.largest(entries)
+
+    def step(self, before: Update, passes: Iterable[Pass]) -> Update:
+        """One more optimizer step. The union of what was and what is added, so orders never fall."""
+        passes = tuple(passes)
+        entry = self.entry(passes)
+        if entry is None or self.lr is None:
+            return before
+        cell = entry.cell
+        largest = cell.largest(e for e in (entry, before.entry) if e is not None)
+        assert largest is not None
+        normaliser = largest if self.floor is None else cell.larger(largest, self.floor)
+        out, inp = [before.out], [before.inp]
+        for p in passes:
+            rows = self._along(p.rows(), p.x, p.use, normaliser)
+            columns = self._along(p.columns(), p.d, p.use, normaliser)
+            # A transposed use (direction backward) has the parameter's two sides exchanged.
+            forward = p.use.direction == "forward"
+            out.append(rows if forward else columns)
+            inp.append(columns if forward else rows)
+        return Update(union(*out), union(*inp), largest)
+
+    def _along(self, vector: Vector, other: Vector, use: Matrix, normaliser: Magnitude) -> Vector:
+        """The update's entries along the components of one side of the outer product."""
+        opposite = size(normaliser.cell, other)
+        if opposite is None:
+            return ABSENT
+        return union(self._entry(k, use.scale * opposite, use, normaliser) for k in vector)
+
+    def _entry(self, k: Component, rest: Magnitude, use: Matrix, normaliser: Magnitude) -> Component:
+        """One table row per optimizer family. `k.order * rest` is this component's gradient entry."""
+        assert self.lr is not None
+        gradient = k.times(rest, "the rest of the gradient entry: multiplier and other side", self.tensor)
+        share = gradient.times(normaliser**-1, "divided by the largest gradient entry", self.tensor)
+        match self.family:
+            case "sgd":
+                return gradient.times(self.lr, "learning rate", self.tensor).caused(self.tensor)
+            case "entrywise":
+                return share.times(self.lr, "learning rate", self.tensor).caused(self.tensor)
+            case "spectral":
+                # A direction of its own (another for each copy that shares the matrix) is a singular
+                # direction of its own: orthogonalisation lifts it to full size.
+                if k.deps - self.axes:
+                    share = share.times(share.order**-1, "lifted: a singular direction of its own", self.tensor)
+                unit = share.times(self.lr, "learning rate", self.tensor)
+                norm = (use.n * use.m) ** HALF
+                return unit.times(norm**-1, "entries of a matrix of unit operator norm", self.tensor).caused(self.tensor)
+            case "declared":
+                assert self.effect is not None
+                unit = share.times(self.effect, "declared effect of the optimizer", self.tensor)
+                return unit.times(use.n**-1, "per summed coordinate", self.tensor).caused(self.tensor)

@@ -1,0 +1,132 @@
+"""A program and a rule seen on one cell of a regime: every formula resolved to an order.
+
+Input: Structure, Scaling, Cell. Output: `World`, what the transfer functions read. Raises
+`Unresolved` where a formula has no monomial order, `Undecided` where the cell must be split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from scalec.calculus.components import Copies, Deps
+from scalec.calculus.scaling import Scaling, TensorScaling
+from scalec.calculus.structure import Structure
+from scalec.calculus.weights import Matrix, Weight
+from scalec.program.ops import Repeat, Scale
+from scalec.program.program import Program, Tensor
+from scalec.symbolic.dominance import Cell, Magnitude, NotMonomial
+from scalec.symbolic.formula import UNIT, Formula, Symbol, mul, substitute
+from scalec.symbolic.order import Regime
+
+
+class Unresolved(Exception):
+    """`attribute` of `subject` (a tensor, a site, a value) has no monomial order."""
+
+    def __init__(self, subject: str, attribute: str, formula: Formula) -> None:
+        self.subject, self.attribute, self.formula = subject, attribute, formula
+        super().__init__(f"{attribute} of {subject}")
+
+
+@dataclass(frozen=True)
+class World:
+    structure: Structure
+    scaling: Scaling
+    cell: Cell
+
+    @property
+    def program(self) -> Program:
+        return self.structure.program
+
+    @property
+    def one(self) -> Magnitude:
+        return self.cell.one
+
+    # ---- sizes -------------------------------------------------------------------------------
+    def order(self, formula: Formula, subject: str, attribute: str) -> Magnitude:
+        try:
+            return self.cell.order_of(settled(formula, self.program, self.cell.regime))
+        except NotMonomial as error:
+            raise Unresolved(subject, attribute, error.formula) from None
+
+    @cached_property
+    def axis(self) -> Mapping[str, Copies]:
+        counts = self.structure.axes.items()
+        return {name: Copies(name, self.order(count, name, "count")) for name, count in counts}
+
+    @cached_property
+    def length(self) -> Mapping[str, Magnitude]:
+        return {name: self.order(f, name, "length") for name, f in self.structure.length.items()}
+
+    def site(self, op: Scale) -> Magnitude:
+        """The factor of a site; the index of a layer counts as their number."""
+        formula = self.scaling.sites.get((op.site, op.attribute), UNIT)
+        layers = mul(*(repeat.count for repeat in self.structure.within[op.out][-1:]))
+        return self.order(_layers(formula, layers), op.site, op.attribute)
+
+    def copies(self, repeat: Repeat) -> Copies:
+        return self.axis[repeat.axis]
+
+    # ---- weights -----------------------------------------------------------------------------
+    @cached_property
+    def weights(self) -> Mapping[str, Weight]:
+        return {tensor.path: self._weight(tensor) for tensor in self.program.tensors}
+
+    def _weight(self, tensor: Tensor) -> Weight:
+        rule = self.scaling.tensors[tensor.path]
+        layers = mul(*(axis.count for axis in tensor.axes[-1:]))
+
+        def order(formula: Formula | None, attribute: str) -> Magnitude | None:
+            return None if formula is None else self.order(_layers(formula, layers), tensor.path, attribute)
+
+        axes = frozenset(self.axis[axis.name] for axis in tensor.axes)
+        initial, lr, wd = order(rule.init, "init.std"), order(rule.lr, "lr"), order(rule.wd, "wd")
+        return Weight(
+            tensor.path,
+            self._matrices(tensor, rule, initial, axes, layers),
+            rule.family,
+            lr,
+            order(rule.effect, "effect"),
+            axes,
+            wd * initial if rule.decay == "l2" and wd is not None and initial is not None else None,
+            order(rule.eps, "eps"),
+            wd if wd is None or lr is None or rule.decay == "independent" else wd * lr,
+        )
+
+    def _matrices(
+        self, tensor: Tensor, rule: TensorScaling, initial: Magnitude | None, axes: Deps, layers: Formula
+    ) -> tuple[Matrix, ...]:
+        own = frozenset(axis for axis in axes if axis.name not in rule.shared)
+        matrices = []
+        for use, scale in zip(tensor.uses, rule.scale, strict=True):
+            factor = self.order(_layers(scale, layers), tensor.path, "scale")
+            matrices.append(
+                Matrix(
+                    tensor.path,
+                    "backward" if use.transposed else "forward",
+                    self.order(use.fan_in, tensor.path, "fan_in"),
+                    self.order(use.fan_out, tensor.path, "fan_out"),
+                    factor,
+                    None if initial is None else initial * factor,
+                    own,
+                )
+            )
+        return tuple(matrices)
+
+
+def settled(formula: Formula, program: Program, regime: Regime) -> Formula:
+    """Dimensions that the regime does not name, in terms of their defaults; fixed ones as numbers."""
+    named = {name for name, _ in regime.growth}
+
+    def replace(symbol: Symbol) -> Formula | None:
+        dimension = program.dimension.get(symbol.name)
+        if dimension is None or dimension.default is None or symbol.name in named or symbol.kind == "base":
+            return None
+        return settled(dimension.default, program, regime)
+
+    return substitute(formula, replace)
+
+
+def _layers(formula: Formula, count: Formula) -> Formula:
+    return substitute(formula, lambda symbol: count if symbol.kind == "layer" else None)
