@@ -9,6 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
@@ -18,6 +19,18 @@ from scalec.source import Span
 
 LINE = 110
 MAX_NAME = 40
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What emitted files say of where they come from: no date and no machine.
+
+    `inputs_hash` is the hash of the canonical inputs, so that a comment in a rule file changes nothing.
+    """
+
+    version: str
+    inputs_hash: str
+
 
 # What a module of the emitted network already has: attributes of `torch.nn.Module`, and our own.
 MODULE_ATTRIBUTES = frozenset(

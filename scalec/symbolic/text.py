@@ -23,6 +23,7 @@ class Spelling:
     name: Name
     number: Callable[[str], str]
     function: Callable[[str], str]
+    layout: Callable[[Product], tuple[list[Part], list[Part]]]
     times: str
     over: str
     power: Callable[[str, Fraction], str]
@@ -36,6 +37,7 @@ def python(formula: Formula, name: Name) -> str:
             name,
             number=_float_exact,
             function=lambda f: f if f in ("min", "max") else f"math.{f}",
+            layout=layout,
             times=" * ",
             over=" / ",
             power=_python_power,
@@ -45,7 +47,7 @@ def python(formula: Formula, name: Name) -> str:
 
 def plain(formula: Formula) -> str:
     """The rule language's spelling: `1/m_N`, `4*N`, `sqrt(2)*N^(2/3)`."""
-    return _formula(formula, Spelling(_plain_name, str, str, "*", "/", _plain_power))
+    return _formula(formula, Spelling(_plain_name, str, str, _plain_layout, "*", "/", _plain_power))
 
 
 def _formula(formula: Formula, spelling: Spelling) -> str:
@@ -56,7 +58,7 @@ def _formula(formula: Formula, spelling: Spelling) -> str:
 
 
 def _product(product: Product, spelling: Spelling) -> str:
-    above, below = layout(product)
+    above, below = spelling.layout(product)
     sign = ""
     if above[0] == "-1" and len(above) > 1:
         sign, above = "-", above[1:]
@@ -113,6 +115,15 @@ _PREFIX = {"size": "", "base": "base.", "ratio": "m_", "run": "run.", "layer": "
 
 def _plain_name(s: Symbol) -> str:
     return _PREFIX[s.kind] + s.name
+
+
+def _plain_layout(product: Product) -> tuple[list[Part], list[Part]]:
+    """As `layout`, but `N/64` is not `0.015625*N`."""
+    bottom = product.coefficient.denominator
+    if bottom <= 8 or bottom & (bottom - 1):
+        return layout(product)
+    above, below = layout(Product(Fraction(product.coefficient.numerator), product.factors))
+    return above, [str(bottom), *below]
 
 
 def _plain_power(base: str, exponent: Fraction) -> str:

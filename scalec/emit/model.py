@@ -1,0 +1,263 @@
+"""Text of the emitted `model.py`. Input: a plan and a size. Output: Python that imports torch alone.
+
+Invariant: everything is a function of `Config`; between two sizes only its defaults differ. Shapes,
+multipliers and initial spreads are printed formulas, never numbers of one size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from functools import partial
+
+from scalec.diagnostics import Reporter
+from scalec.emit.blocks import emit_sequence
+from scalec.emit.code import Reader, names, size_text
+from scalec.emit.modules import Expr, Library, ModuleWriter
+from scalec.emit.names import LINE, Stamp, comment, lint, walk
+from scalec.emit.rows import rows_text
+from scalec.plan.model import Plan, PlannedTensor, Quantity
+from scalec.program.program import Dimension
+from scalec.symbolic.formula import Formula
+from scalec.symbolic.text import plain
+
+
+def model_text(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp, reporter: Reporter) -> str:
+    """`model.py` of a plan; `sizes` are the defaults of its configuration."""
+    library = Library(plan, reporter)
+    main = _model_class(library, plan, reporter)
+    library.define("Model", main)
+    body = "\n\n\n".join(
+        [_config(plan, sizes, reporter), library.text(), _initial(plan), CLAIM, _init_weights(plan), _build(plan)]
+    )
+    if "whole(" in body:
+        body = body.replace("\n\n\nclass", f"\n\n\n{WHOLE}\n\n\nclass", 1)
+    return "\n".join([_header(plan, stamp, body), "", "", body, ""])
+
+
+def reads_tokens(plan: Plan) -> bool:
+    """Whether the network's input is one-hot: an index per position, not a vector."""
+    return any(r.kind == "embed" for r in plan.program.regions)
+
+
+def used(plan: Plan) -> list[Formula]:
+    """Every formula that a plan's emitted code evaluates."""
+    tensors: Iterable[Mapping[str, Quantity]] = (t.numbers for t in plan.tensors)
+    sites: Iterable[Mapping[str, Quantity]] = (s.numbers for s in plan.sites)
+    return [q.formula for numbers in (*tensors, *sites) for q in numbers.values()] + [
+        q.formula for q in plan.run.values() if isinstance(q, Quantity)
+    ]
+
+
+# ---- head ------------------------------------------------------------------------------------
+def _header(plan: Plan, stamp: Stamp, body: str) -> str:
+    lines = [
+        f'"""Network `{plan.program.name}` under rule `{plan.rule}`, written by scalec {stamp.version}.',
+        "",
+        "Everything below is a function of `Config`: with other sizes, shapes, multipliers and initial",
+        "spreads are those of the rule there. In comments: the rule and the clause that a value comes from.",
+        *([SHAPES] if "_BHTD" in body else []),
+        '"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        *(["import math"] if "math." in body else []),
+        "from dataclasses import dataclass",
+        "",
+        "import torch",
+        "from torch import Tensor, nn",
+        *(["from torch.nn import functional as F"] if re.search(r"(?<![\w.])F\.", body) else []),
+        "",
+        f'PLAN_HASH = "{stamp.inputs_hash}"',
+    ]
+    based = names(used(plan), "base") + names(used(plan), "ratio")
+    if based:
+        lines += ["", "# The base size: the rule's numbers hold there, and its laws say how they move."]
+        lines += [f"BASE_{d.name} = {_number(plan.base[d.name])}" for d in plan.program.dimensions if d.name in based]
+    return "\n".join(lines)
+
+
+SHAPES = "Shape suffixes: B batch, T position, N width of the stream, H head, D width of a head."
+
+
+def _number(value: Fraction) -> str:
+    return str(value.numerator) if value.denominator == 1 else repr(float(value))
+
+
+def _config(plan: Plan, sizes: Mapping[str, Fraction], reporter: Reporter) -> str:
+    """The one place that differs between two sizes: the defaults of the fields."""
+    ratios = names(used(plan), "ratio")
+    own = Reader("self")
+    lines = ["@dataclass", "class Config:", '    """Sizes of the network; `m_N` is N over its base, as in the papers."""', ""]
+    after = []
+    for dim in plan.program.dimensions:
+        follows = dim.default is not None and dim.name not in plan.freed
+        value = "int | None = None" if follows else f"int = {_number(sizes[dim.name])}"
+        about = comment(_about(dim), LINE - 8 - len(dim.name) - len(value))
+        lines.append(f"    {dim.name}: {value}" + (f"  # {about}" if about else "") + lint(dim.name))
+    for dim in _by_need(plan.program.dimensions):
+        assert dim.default is not None
+        default = size_text(own, dim.default, reporter)
+        after += [f"        if self.{dim.name} is None:", f"            self.{dim.name} = {default}"]
+    after += [
+        f"        self.m_{d.name} = self.{d.name} / BASE_{d.name}" for d in plan.program.dimensions if d.name in ratios
+    ]
+    return "\n".join(lines + (["", "    def __post_init__(self) -> None:", *after] if after else []))
+
+
+def _about(dim: Dimension) -> str:
+    follows = f"{plain(dim.default)} unless given" if dim.default is not None else ""
+    return ": ".join(part for part in (dim.doc, follows) if part) + ("" if dim.grows else ", fixed")
+
+
+def _by_need(dimensions: Iterable[Dimension]) -> list[Dimension]:
+    """Dimensions with a default, each after those that its default reads."""
+    left = {d.name: d for d in dimensions if d.default is not None}
+    done: list[Dimension] = []
+    while left:
+        ready = [d for d in left.values() if d.default and not set(names([d.default], "size")) & set(left)]
+        done += ready
+        left = {name: d for name, d in left.items() if d not in ready}
+    return done
+
+
+WHOLE = '''def whole(a: int, b: int) -> int:
+    """`a / b`, which has to be a whole number."""
+    if a % b:
+        raise ValueError(f"{a} is not divisible by {b}: choose other sizes")
+    return a // b'''
+
+
+# ---- the network -----------------------------------------------------------------------------
+def _model_class(library: Library, plan: Plan, reporter: Reporter) -> str:
+    tokens = reads_tokens(plan)
+    w = ModuleWriter(library, "tokens" if tokens else "x")
+    shapes = ("Tokens [B, T]", "[B, T, classes]") if tokens else ("Vectors [B, D]", "[B, classes]")
+    w.doc = f"{shapes[0]} to logits {shapes[1]}."
+    w.attribute("config", "config")
+    result = emit_sequence(w, plan.program.regions, Expr(w.argument))
+    if tokens:
+        w.methods += _generate(plan, reporter)
+    return w.text(result)
+
+
+def _generate(plan: Plan, reporter: Reporter) -> list[str]:
+    """Sampling, where every position sees only those before it."""
+    regions = list(walk(plan.program.regions))
+    if not all(r.option("causal") for r in regions if r.kind == "attention"):
+        return []
+    context = context_of(plan, Reader("self.config"), reporter)
+    return GENERATE.format(seen=f"tokens[:, -{context} :]" if context else "tokens").splitlines()
+
+
+def context_of(plan: Plan, reader: Reader, reporter: Reporter) -> str | None:
+    """Text of the longest sequence that the network takes, None where nothing limits it."""
+    for region in walk(plan.program.regions):
+        context = dict(region.options).get("context")
+        if isinstance(context, Formula):
+            text = size_text(reader, context, reporter)
+            return text if " " not in text else f"({text})"
+    return None
+
+
+GENERATE = '''
+    @torch.no_grad()
+    def generate(self, tokens: Tensor, count: int, temperature: float = 1.0) -> Tensor:
+        """Continue `tokens` [B, T] by `count` sampled ones, through the `forward` that training uses."""
+        for _ in range(count):
+            logits = self({seen})[:, -1]
+            sampled = torch.multinomial(torch.softmax(logits / temperature, dim=-1), 1)
+            tokens = torch.cat([tokens, sampled], dim=1)
+        return tokens'''
+
+
+# ---- initial weights -------------------------------------------------------------------------
+def _initial(plan: Plan) -> str:
+    reader = Reader(local_ratios=True)
+    formulas = [t.numbers[n].formula for t in plan.tensors for n in ("init.mean", "init.std")]
+    rows = rows_text(plan.tensors, partial(_spread, reader))
+    return "\n".join([INITIAL, *ratios(plan, formulas), *rows])
+
+
+def ratios(plan: Plan, formulas: Iterable[Formula]) -> list[str]:
+    """Lines that give the ratios in some formulas the papers' names, `m_N`."""
+    found = names(formulas, "ratio")
+    return [f"    m_{d.name} = config.m_{d.name}" for d in plan.program.dimensions if d.name in found]
+
+
+INITIAL = '''def initial(config: Config) -> list[dict]:
+    """Mean and standard deviation of every parameter at the start, by name; `*` is any layer."""'''
+
+
+def _spread(reader: Reader, t: PlannedTensor) -> list[tuple[str, str, tuple[Quantity, ...]]]:
+    mean, std = t.numbers["init.mean"], t.numbers["init.std"]
+    uniform = [("uniform", "True", ())] if t.init.word == "uniform" else []
+    behind = () if std.origins == mean.origins else (std,)  # `init = ones` says both
+    return [("mean", reader.value(mean), (mean,)), ("std", reader.value(std), behind), *uniform]
+
+
+CLAIM = '''WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+
+
+def pattern(name: str) -> str:
+    """`blocks.3.mlp.up.weight` -> `blocks.*.mlp.up.weight`, without what wrappers put in between."""
+    parts = [part for part in name.split(".") if part not in WRAPPERS]
+    return ".".join("*" if part.isdigit() else part for part in parts)
+
+
+def claim(rows: list[dict], model: nn.Module) -> list[tuple[nn.Parameter, dict]]:
+    """Each parameter with the one row that names it; an error lists those with none or several."""
+    claimed = []
+    for name, parameter in model.named_parameters():
+        found = [row for row in rows for n in row["names"] if n == pattern(name)]
+        if len(found) != 1:
+            raise ValueError(f"parameter `{name}` is named by {len(found)} rows of the table, not by one")
+        claimed.append((parameter, found[0]))
+    return claimed'''
+
+
+def _init_weights(plan: Plan) -> str:
+    uniform = any(t.init.word == "uniform" for t in plan.tensors)
+    return INIT_WEIGHTS.format(draw=UNIFORM if uniform else NORMAL)
+
+
+INIT_WEIGHTS = '''@torch.no_grad()
+def init_weights(model: nn.Module, config: Config, generator: torch.Generator | None = None) -> None:
+    """Draw every parameter anew, as the rule says; after `to_empty` too."""
+    for parameter, row in claim(initial(config), model):
+{draw}'''
+NORMAL = """        parameter.normal_(row["mean"], row["std"], generator=generator)"""
+UNIFORM = """        if row.get("uniform"):
+            reach = math.sqrt(3) * row["std"]
+            parameter.uniform_(row["mean"] - reach, row["mean"] + reach, generator=generator)
+        else:
+            parameter.normal_(row["mean"], row["std"], generator=generator)"""
+
+
+# ---- building --------------------------------------------------------------------------------
+def _build(plan: Plan) -> str:
+    stacks = [r.name for r in plan.program.regions if r.kind == "repeat"]
+    if not stacks:
+        parts = ["        model.compile()"]
+    else:
+        every = f"model.{stacks[0]}" if len(stacks) == 1 else f"[{', '.join(f'*model.{s}' for s in stacks)}]"
+        parts = [f"        for block in {every}:", "            block.compile()"]
+    return "\n".join([BUILD, *parts, "    return model"])
+
+
+BUILD = '''def build_model(
+    config: Config,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    compile: bool = False,
+    generator: torch.Generator | None = None,
+) -> Model:
+    """The network with fresh weights, or without any on the meta device; `compile`: block by block."""
+    device = torch.device(device or torch.get_default_device())
+    with torch.device("meta"):
+        model = Model(config).to(dtype or torch.get_default_dtype())
+    if device.type != "meta":
+        model.to_empty(device=device)
+        init_weights(model, config, generator)
+    if compile:'''

@@ -1,0 +1,207 @@
+"""Text of the emitted `optim.py`. Input: a plan. Output: Python that imports torch and the emitted model.
+
+Invariant: nothing here knows an optimizer; its class, its arguments and the attributes it takes come
+from the plan. Learning rates are the run's times a ratio, so that a schedule moves all by one factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import partial
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter
+from scalec.emit.code import Reader
+from scalec.emit.model import ratios
+from scalec.emit.names import LINE, Stamp, provenance
+from scalec.emit.rows import Entry, rows_text
+from scalec.plan.model import Choice, OptimizerClass, Plan, PlannedTensor, Quantity
+from scalec.symbolic.formula import symbols
+
+# The keyword of torch.optim for each attribute of the language; two may make one pair.
+KEYWORDS: dict[str, tuple[str, ...]] = {
+    "lr": ("lr",),
+    "eps": ("eps",),
+    "weight_decay": ("wd",),
+    "betas": ("beta1", "beta2"),
+    "momentum": ("momentum",),
+}
+
+
+def optim_text(plan: Plan, stamp: Stamp, reporter: Reporter) -> str:
+    """`optim.py` of a plan."""
+    if len(plan.optimizers) != 1:
+        reporter.fail(codes.NOT_SUPPORTED, "several optimizers in one emitted file are not supported yet")
+    (optimizer,) = plan.optimizers.values()
+    body = "\n\n\n".join([_run(plan), _table(plan, optimizer), _build(optimizer), _schedule(plan), CHECK.strip()])
+    return "\n".join([_header(plan, optimizer, stamp, body), "", "", body, ""])
+
+
+def _header(plan: Plan, optimizer: OptimizerClass, stamp: Stamp, body: str) -> str:
+    base = sorted({word for word in body.replace("(", " ").replace(")", " ").split() if word.startswith("BASE_")})
+    return HEADER.format(
+        network=plan.program.name,
+        rule=plan.rule,
+        version=stamp.version,
+        math="import math\n" if "math." in body else "",
+        imports=", ".join([*base, "Config", "claim"]),
+        path=optimizer.path,
+    )
+
+
+HEADER = '''"""Optimizer of network `{network}` under rule `{rule}`, written by scalec {version}.
+
+`hyperparameters` is the rule's table: formulas over the sizes and the run, by parameter name.
+"""
+
+from __future__ import annotations
+
+import inspect
+{math}import types
+import warnings
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from model import {imports}  # isort: skip
+
+OPTIMIZER = {path}'''
+
+
+# ---- the run ---------------------------------------------------------------------------------
+def _run(plan: Plan) -> str:
+    """What no single parameter owns: each value as an attribute, after those that it reads."""
+    reader = Reader(run="self")
+    lines = [RUN]
+    for name, quantity in _by_need(plan.run).items():
+        value = reader.value(quantity)
+        lines += [f"        {line}" for line in provenance(quantity.origins, LINE - 8)]
+        lines.append(f"        self.{name} = {value}" + (" if lr is None else lr" if name == "lr" else ""))
+    return "\n".join(lines)
+
+
+RUN = '''class Run:
+    """What no single parameter owns, at the sizes of `config`; `lr` in place of the rule's own."""
+
+    def __init__(self, config: Config, lr: float | None = None) -> None:'''
+
+
+def _by_need(run: Mapping[str, Quantity | Choice]) -> dict[str, Quantity]:
+    left = {name: q for name, q in run.items() if isinstance(q, Quantity)}
+    done: dict[str, Quantity] = {}
+    while left:
+        ready = [n for n, q in left.items() if not {s.name for s in symbols(q.formula) if s.kind == "run"} & set(left)]
+        assert ready, "a run quantity reads itself"
+        done |= {n: left.pop(n) for n in ready}
+    return done
+
+
+# ---- the table -------------------------------------------------------------------------------
+def _table(plan: Plan, optimizer: OptimizerClass) -> str:
+    formulas = [q.formula for t in plan.tensors for n, q in t.numbers.items() if n in optimizer.uses]
+    rows = rows_text(plan.tensors, partial(_entries, Reader(local_ratios=True), optimizer))
+    return "\n".join([TABLE, *ratios(plan, formulas), *rows])
+
+
+TABLE = '''def hyperparameters(config: Config, run: Run) -> list[dict]:
+    """What the rule gives each parameter, by name; `*` is any layer, `m_N` is N over its base."""'''
+
+
+def _entries(reader: Reader, optimizer: OptimizerClass, t: PlannedTensor) -> list[Entry]:
+    found: list[Entry] = []
+    for keyword, attributes in KEYWORDS.items():
+        if not set(attributes) <= set(optimizer.uses):
+            continue
+        quantities = tuple(t.numbers[a] for a in attributes)
+        values = [reader.value(q) for q in quantities]
+        found.append((keyword, values[0] if len(values) == 1 else f"({', '.join(values)})", quantities))
+    return found
+
+
+# ---- building and stepping -------------------------------------------------------------------
+def _build(optimizer: OptimizerClass) -> str:
+    arguments = "".join(f", {name}={_argument(value)}" for name, value in optimizer.arguments)
+    return BUILD.strip().replace(", **fixed", arguments)
+
+
+def _argument(value: str | Fraction) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    return str(value.numerator) if value.denominator == 1 else repr(float(value))
+
+
+BUILD = '''
+def build_optimizer(
+    model: nn.Module, config: Config | None = None, lr: float | None = None, compile: bool = False
+) -> torch.optim.Optimizer:
+    """The rule's optimizer, fused where its class can be, with the fewest parameter groups.
+
+    `compile`: a compiled step instead; learning rates are tensors, so that a schedule makes no new graph.
+    """
+    config = model.config if config is None else config
+    groups = {}
+    for parameter, row in claim(hyperparameters(config, Run(config, lr)), model):
+        values = {key: value for key, value in row.items() if key != "names"}
+        group = groups.setdefault(tuple(values.items()), {"params": [], **values, "rule_lr": values["lr"]})
+        group["params"].append(parameter)
+    if not compile:
+        fused = {"fused": True} if "fused" in inspect.signature(OPTIMIZER).parameters else {}
+        return OPTIMIZER(list(groups.values()), **fixed, **fused)
+    for group in groups.values():
+        group["lr"] = torch.tensor(group["lr"], dtype=torch.float64)
+    optimizer = OPTIMIZER(list(groups.values()), **fixed)
+    optimizer.step = types.MethodType(torch.compile(OPTIMIZER.step), optimizer)
+    return optimizer
+'''
+
+
+# ---- the schedule ----------------------------------------------------------------------------
+def _schedule(plan: Plan) -> str:
+    """One factor for all groups: linear warmup, then what the rule's `schedule` says."""
+    word = plan.run.get("schedule")
+    shape = SHAPES[word.word if isinstance(word, Choice) and word.word else "constant"]
+    warmup = WARMUP if "warmup" in plan.run else ""
+    final = "run.final_lr / run.lr" if "final_lr" in plan.run else "0.0"
+    about = ", then ".join(([WARMUP_DOC] if warmup else []) + [shape.doc])
+    after = "max(0.0, step - run.warmup) / max(1, steps - run.warmup)" if warmup else "step / max(1, steps)"
+    head = SCHEDULE.format(about=about[0].upper() + about[1:])
+    final_line = f"    final = {final}\n" if "final" in shape.text else ""
+    done = f"        done = min(1.0, {after})\n" if "done" in shape.text else ""
+    factor = f"    def factor(step: int) -> float:\n{warmup}{done}        return {shape.text}\n"
+    return f"{head}{final_line}\n{factor}\n    return LambdaLR(optimizer, factor)"
+
+
+class Shape:
+    """How a schedule runs from 1 to `final` as `done` goes from 0 to 1."""
+
+    def __init__(self, doc: str, text: str) -> None:
+        self.doc = doc
+        self.text = text
+
+
+SHAPES = {
+    "constant": Shape("constant", "1.0"),
+    "linear": Shape("linear to the final rate", "1 + (final - 1) * done"),
+    "cosine": Shape("a half cosine to the final rate", "final + (1 - final) * (1 + math.cos(math.pi * done)) / 2"),
+}
+WARMUP_DOC = "linear over the first `warmup` steps"
+WARMUP = """        if step < run.warmup:
+            return (step + 1) / run.warmup
+"""
+SCHEDULE = '''def build_schedule(optimizer: torch.optim.Optimizer, steps: int, run: Run | None = None) -> LambdaLR:
+    """{about}.
+
+    One factor for all groups: the ratios between them are the rule's.
+    """
+    run = Run(Config()) if run is None else run
+'''
+
+CHECK = '''
+def check_ratios(optimizer: torch.optim.Optimizer) -> None:
+    """Warn where something has set learning rates of its own: the rule is in their ratios."""
+    factors = [float(group["lr"]) / group["rule_lr"] for group in optimizer.param_groups if group["rule_lr"]]
+    if factors and max(factors) > min(factors) * (1 + 1e-6):
+        warnings.warn("learning rates are no longer in the ratios of the rule", stacklevel=2)
+'''

@@ -1,0 +1,191 @@
+"""Text of the emitted `train.py`. Input: a plan. Output: a small script over the emitted model and optimizer.
+
+Two kinds of networks, two ways to read data: tokens are the bytes of a file, vectors a tensor file.
+"""
+
+from __future__ import annotations
+
+from string import Template
+
+from scalec.diagnostics import Reporter
+from scalec.emit.code import Reader, size_text
+from scalec.emit.model import context_of, reads_tokens
+from scalec.emit.names import Stamp, walk
+from scalec.plan.model import Plan, Quantity
+from scalec.symbolic.formula import Formula
+
+LONGEST = 128  # positions in a sequence, where the network itself sets no limit
+
+
+def train_text(plan: Plan, stamp: Stamp, reporter: Reporter) -> str:
+    """`train.py` of a plan: clip, warmup and schedule as its `run` says."""
+    tokens = reads_tokens(plan)
+    parts = {
+        "network": plan.program.name,
+        "rule": plan.rule,
+        "version": stamp.version,
+        "about_data": ABOUT_TEXT if tokens else ABOUT_TENSORS,
+        "file": "text" if tokens else "a `torch.save` of {x: [n, D], y: [n] classes}",
+        "data": _tokens(plan, reporter) if tokens else TENSORS,
+        "steps": "int(run.steps)" if isinstance(plan.run.get("steps"), Quantity) else "200",
+        "clip": CLIP if "clip" in plan.run else "",
+    }
+    return Template(TRAIN).substitute(parts).lstrip()
+
+
+def _tokens(plan: Plan, reporter: Reporter) -> str:
+    reader = Reader()
+    context = context_of(plan, reader, reporter) or str(LONGEST)
+    vocabulary = next(r.option("vocabulary") for r in walk(plan.program.regions) if r.kind == "embed")
+    assert isinstance(vocabulary, Formula)
+    return Template(TOKENS).substitute(context=context, vocabulary=size_text(reader, vocabulary, reporter))
+
+
+ABOUT_TEXT = "Bytes of a text are the tokens; the last tenth of it is for validation."
+ABOUT_TENSORS = "A tensor file holds vectors and their classes; the last tenth is for validation."
+
+TOKENS = '''
+class Data:
+    """Sequences of bytes, each with the same sequence one further as its targets."""
+
+    def __init__(self, file: Path, config: Config) -> None:
+        tokens = torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.uint8)
+        if int(tokens.max()) >= $vocabulary:
+            raise SystemExit(f"{file}: bytes go beyond a vocabulary of {$vocabulary}")
+        self.context = $context
+        split = len(tokens) * 9 // 10
+        self.train, self.held_out = tokens[:split], tokens[split:]
+        if len(self.held_out) <= self.context:
+            raise SystemExit(f"{file}: too short for sequences of {self.context}")
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        starts = torch.randint(len(self.train) - self.context, (size,), generator=generator)
+        return self.sequences(self.train, starts)
+
+    def validation(self, count: int) -> tuple[Tensor, Tensor]:
+        """The same `count` sequences in every run, spread over the held-out part."""
+        starts = torch.linspace(0, len(self.held_out) - self.context - 1, count).long()
+        return self.sequences(self.held_out, starts)
+
+    def sequences(self, tokens: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+        windows = tokens[starts[:, None] + torch.arange(self.context + 1)].long()
+        return windows[:, :-1], windows[:, 1:]
+'''
+
+TENSORS = '''
+class Data:
+    """Vectors and the index of each one's class."""
+
+    def __init__(self, file: Path, config: Config) -> None:
+        stored = torch.load(file, weights_only=True)
+        x, y = stored["x"].float(), stored["y"].long()
+        split = len(x) * 9 // 10
+        self.train, self.held_out = (x[:split], y[:split]), (x[split:], y[split:])
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        rows = torch.randint(len(self.train[0]), (size,), generator=generator)
+        return self.train[0][rows], self.train[1][rows]
+
+    def validation(self, count: int) -> tuple[Tensor, Tensor]:
+        """The first `count` held-out rows, the same in every run."""
+        return self.held_out[0][:count], self.held_out[1][:count]
+'''
+
+CLIP = "        torch.nn.utils.clip_grad_norm_(model.parameters(), run.clip)\n"
+
+TRAIN = '''
+"""Train network `$network` under rule `$rule`: `python train.py --data FILE`. Written by scalec $version.
+
+$about_data
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model import PLAN_HASH, Config, build_model  # isort: skip
+from optim import Run, build_optimizer, build_schedule, check_ratios  # isort: skip
+
+LOG_EVERY = 10
+
+$data
+
+def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    return F.cross_entropy(model(x).flatten(0, -2), y.flatten())
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, x: Tensor, y: Tensor, batch: int) -> float:
+    """Mean loss over all of `x`, a batch at a time."""
+    model.eval()
+    losses = [loss_of(model, a, b).item() * len(a) for a, b in zip(x.split(batch), y.split(batch), strict=True)]
+    model.train()
+    return sum(losses) / len(x)
+
+
+def train(args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed)
+    config = Config()
+    run = Run(config, args.lr)
+    steps = args.steps or $steps
+    data = Data(args.data, config)
+    model = build_model(config, args.device, compile=args.compile)
+    optimizer = build_optimizer(model, config, args.lr, compile=args.compile)
+    schedule = build_schedule(optimizer, steps, run)
+    order = torch.Generator().manual_seed(args.seed)
+    for step in range(1, steps + 1):
+        x, y = data.batch(args.batch, order)
+        loss = loss_of(model, x.to(args.device), y.to(args.device))
+        loss.backward()
+${clip}        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        if step % LOG_EVERY == 0 or step == steps:
+            check_ratios(optimizer)
+            report(args, step=step, loss=loss.item())
+    x, y = data.validation(args.eval_sequences)
+    val_loss = evaluate(model, x.to(args.device), y.to(args.device), args.batch)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        torch.save({**state, "config": asdict(config), "plan_hash": PLAN_HASH}, args.out / "checkpoint.pt")
+    report(args, steps=steps, val_loss=val_loss)
+
+
+def report(args: argparse.Namespace, **values: float) -> None:
+    """A line of JSON for programs, of words for people."""
+    if args.log == "jsonl":
+        print(json.dumps(values), flush=True)
+    else:
+        print("  ".join(f"{name} {value:.6g}" for name, value in values.items()), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train network $network under rule $rule.")
+    parser.add_argument("--data", type=Path, required=True, help="$file")
+    parser.add_argument("--out", type=Path, help="folder for the checkpoint")
+    parser.add_argument("--steps", type=int, help="default: the rule's, or 200")
+    parser.add_argument("--batch", type=int, default=16, help="sequences in a batch")
+    parser.add_argument("--lr", type=float, help="the run's learning rate; default: the rule's")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--eval-sequences", type=int, default=64, help="how many held-out ones to validate on")
+    parser.add_argument("--threads", type=int, help="threads that torch may use")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--log", choices=["text", "jsonl"], default="text")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    train(args)
+
+
+if __name__ == "__main__":
+    main()
+'''
