@@ -18,7 +18,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"check", "derive", "plan"}),
     frozenset({"emit"}),
     frozenset({"pipeline"}),
-    frozenset({"torch", "cli"}),
+    frozenset({"torch", "cli", "api"}),
     frozenset({"scalec", "__main__"}),
 )
 FLOOR = LEVELS[0]  # the leaves: they may use one another

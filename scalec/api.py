@@ -1,0 +1,69 @@
+"""The public functions: what the commands do, for programs. Input: a path, names, sizes. Output: values.
+
+Every mistake in a rule file or a request raises `ScalecError`, which carries the diagnostics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from scalec import pipeline
+from scalec.plan.model import Plan
+from scalec.resolve import load as files
+from scalec.resolve.load import Workspace
+
+__version__ = version("scalec")
+
+Sizes = str | Mapping[str, int]  # "N=4096,L=48", or the same as a mapping
+
+
+def load(path: Path | str) -> Workspace:
+    """A rule file and everything that it uses."""
+    return files.load(Path(path), str(path))
+
+
+def make_plan(
+    workspace: Workspace,
+    *,
+    rule: str | None = None,
+    network: str | None = None,
+    optimizer: str | None = None,
+    at: Sequence[Sizes] = (),
+    base: Sizes | None = None,
+    tune: Sequence[str] = (),
+) -> Plan:
+    """What a rule says of each tensor of a network, at the sizes `at`.
+
+    `rule` and `network` may carry arguments (`"completep(alpha = 1/2)"`); what is None the file decides.
+    `tune` holds `"SELECTOR.ATTR=value"`.
+    """
+    request = pipeline.PlanRequest(tuple(map(_text, at)), None if base is None else _text(base), tuple(tune))
+    return pipeline.plan(workspace, pipeline.Operands(rule, network, optimizer), request)
+
+
+def compile_to(
+    folder: Path | str,
+    workspace: Workspace,
+    *,
+    rule: str | None = None,
+    network: str | None = None,
+    optimizer: str | None = None,
+    at: Sizes = "",
+    base: Sizes | None = None,
+    tune: Sequence[str] = (),
+) -> tuple[Path, ...]:
+    """Write a standalone model, its optimizer, a training script and a manifest; gives their paths."""
+    request = pipeline.PlanRequest((_text(at),), None if base is None else _text(base), tuple(tune))
+    emitted = pipeline.compile_files(workspace, pipeline.Operands(rule, network, optimizer), request)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    paths = []
+    for file in emitted:
+        paths.append(Path(folder) / file.name)
+        paths[-1].write_text(file.text, encoding="utf-8")
+    return tuple(paths)
+
+
+def _text(sizes: Sizes) -> str:
+    return sizes if isinstance(sizes, str) else ",".join(f"{name}={value}" for name, value in sizes.items())
