@@ -12,7 +12,7 @@ from typing import assert_never
 
 from scalec.program import ops
 from scalec.program.ops import Operation
-from scalec.program.program import Axis, Program, Region, Tensor
+from scalec.program.program import Axis, Program, Region, Site, Tensor
 from scalec.symbolic.formula import UNIT, Formula, divide, mul, symbols
 
 
@@ -32,7 +32,8 @@ def _names(program: Program) -> Iterator[str]:
         yield from (f"{what} `{name}` occurs {n} times" for name, n in Counter(names).items() if n > 1)
     sides = [(t.path, s) for t in program.tensors for s in t.shape]
     sides += [(t.path, s) for t in program.tensors for use in t.uses for s in (use.fan_in, use.fan_out)]
-    sides += [(p.path, s) for p in (*program.tensors, *program.sites) for _, s in p.relative]
+    places: tuple[Tensor | Site, ...] = (*program.tensors, *program.sites)
+    sides += [(place.path, s) for place in places for _, s in place.relative]
     for path, side in sides:
         for s in symbols(side):
             if s.kind != "size" or s.name not in program.dimension:
