@@ -12,9 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib.metadata import version
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Diagnostic, Reporter, ScalecError
+from scalec.emit.files import EmittedFile, emit
+from scalec.emit.names import Stamp
 from scalec.plan.make import Request
 from scalec.plan.make import make_plan as plan_rule
 from scalec.plan.model import Plan
@@ -142,6 +145,12 @@ def _collected(reporter: Reporter) -> Iterator[None]:
         yield
     except ScalecError as error:
         reporter.diagnostics.extend(d for d in error.diagnostics if d not in reporter.diagnostics)
+
+
+def compile_files(workspace: Workspace, operands: Operands, request: PlanRequest) -> tuple[EmittedFile, ...]:
+    """The texts that `compile` writes, at the one size of the request. Raises ScalecError."""
+    made = plan(workspace, operands, request)
+    return emit(made, made.sizes[0], Stamp(version("scalec"), fingerprint(workspace, operands)))
 
 
 def fingerprint(workspace: Workspace, operands: Operands) -> str:
