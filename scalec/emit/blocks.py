@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from scalec.emit.modules import Expr, ModuleWriter, statement
+from scalec.emit.modules import Expr, ModuleWriter
 from scalec.emit.names import camel
 from scalec.program.program import Region
 
@@ -104,10 +104,14 @@ def _attention(w: ModuleWriter, region: Region, x: Expr) -> Expr:
         m.statements(f"{local}_BHTD = self.split({_matrix(m, region, local, local, Expr('x')).text})")
     output = m.site_factor(region, "output", "output_scale")
     result = _matrix(m, region, "o", "o", Expr(f"{output}y_BTN"))
-    scale = m.site_value(region, "logits", "logits_scale")
-    causal = "is_causal=True, " if region.option("causal") else ""
-    mixed = f"y_BHTD = F.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD, {causal}scale={scale})"
-    m.statements(*statement(mixed, 8), "y_BTN = y_BHTD.transpose(1, 2).flatten(2)")
+    scale = m.site_value(region, "logits", "scale")
+    causal = ["is_causal=True"] if region.option("causal") else []
+    m.statements(
+        "y_BHTD = F.scaled_dot_product_attention(",
+        *(f"    {argument}," for argument in ("q_BHTD", "k_BHTD", "v_BHTD", *causal, f"scale={scale}")),
+        ")",
+        "y_BTN = y_BHTD.transpose(1, 2).flatten(2)",
+    )
     m.methods += SPLIT
     return _call(w, region, m.define("Attention", result), x)
 

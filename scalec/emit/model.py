@@ -14,8 +14,8 @@ from functools import partial
 from scalec.diagnostics import Reporter
 from scalec.emit.blocks import emit_sequence
 from scalec.emit.code import Reader, names, size_text
-from scalec.emit.modules import Expr, Library, ModuleWriter
-from scalec.emit.names import LINE, Stamp, comment, lint, walk
+from scalec.emit.modules import Expr, Library, ModuleWriter, statement
+from scalec.emit.names import LINE, MAX_TITLE, Stamp, comment, lint, walk
 from scalec.emit.rows import rows_text
 from scalec.plan.model import Plan, PlannedTensor, Quantity
 from scalec.program.program import Dimension
@@ -52,12 +52,14 @@ def used(plan: Plan) -> list[Formula]:
 
 # ---- head ------------------------------------------------------------------------------------
 def _header(plan: Plan, stamp: Stamp, body: str) -> str:
+    network, rule = comment(plan.program.name, MAX_TITLE), comment(plan.rule, MAX_TITLE)
     lines = [
-        f'"""Network `{plan.program.name}` under rule `{plan.rule}`, written by scalec {stamp.version}.',
+        f'"""Network `{network}` under rule `{rule}`.',
         "",
-        "Everything below is a function of `Config`: with other sizes, shapes, multipliers and initial",
-        "spreads are those of the rule there. In comments: the rule and the clause that a value comes from.",
-        *([SHAPES] if "_BHTD" in body else []),
+        f"Written by scalec {stamp.version}. Everything below is a function of `Config`: with other",
+        "sizes, shapes, multipliers and initial spreads are the rule's there. Comments name",
+        "the rule and the clause that a value comes from.",
+        *(SHAPES if "_BHTD" in body else []),
         '"""',
         "",
         "from __future__ import annotations",
@@ -78,7 +80,10 @@ def _header(plan: Plan, stamp: Stamp, body: str) -> str:
     return "\n".join(lines)
 
 
-SHAPES = "Shape suffixes: B batch, T position, N width of the stream, H head, D width of a head."
+SHAPES = (
+    "",
+    "Shape suffixes: B batch, T position, N width of the stream, H head, D width of a head.",
+)
 
 
 def _number(value: Fraction) -> str:
@@ -89,7 +94,7 @@ def _config(plan: Plan, sizes: Mapping[str, Fraction], reporter: Reporter) -> st
     """The one place that differs between two sizes: the defaults of the fields."""
     ratios = names(used(plan), "ratio")
     own = Reader("self")
-    lines = ["@dataclass", "class Config:", '    """Sizes of the network; `m_N` is N over its base, as in the papers."""', ""]
+    lines = ["@dataclass", "class Config:", f'    """{ABOUT_CONFIG}"""', ""]
     after = []
     for dim in plan.program.dimensions:
         follows = dim.default is not None and dim.name not in plan.freed
@@ -99,11 +104,18 @@ def _config(plan: Plan, sizes: Mapping[str, Fraction], reporter: Reporter) -> st
     for dim in _by_need(plan.program.dimensions):
         assert dim.default is not None
         default = size_text(own, dim.default, reporter)
-        after += [f"        if self.{dim.name} is None:", f"            self.{dim.name} = {default}"]
+        after.append(f"        if self.{dim.name} is None:")
+        after += [f"            {line}" for line in statement(f"self.{dim.name} = {default}", 12)]
     after += [
-        f"        self.m_{d.name} = self.{d.name} / BASE_{d.name}" for d in plan.program.dimensions if d.name in ratios
+        f"        {line}"
+        for d in plan.program.dimensions
+        if d.name in ratios
+        for line in statement(f"self.m_{d.name} = self.{d.name} / BASE_{d.name}", 8)
     ]
     return "\n".join(lines + (["", "    def __post_init__(self) -> None:", *after] if after else []))
+
+
+ABOUT_CONFIG = "Sizes of the network; `m_N` is N over its base, as in the papers."
 
 
 def _about(dim: Dimension) -> str:
@@ -164,11 +176,11 @@ def context_of(plan: Plan, reader: Reader, reporter: Reporter) -> str | None:
 GENERATE = '''
     @torch.no_grad()
     def generate(self, tokens: Tensor, count: int, temperature: float = 1.0) -> Tensor:
-        """Continue `tokens` [B, T] by `count` sampled ones, through the `forward` that training uses."""
+        """Continue `tokens` [B, T] by `count` samples of what `forward` predicts."""
         for _ in range(count):
             logits = self({seen})[:, -1]
-            sampled = torch.multinomial(torch.softmax(logits / temperature, dim=-1), 1)
-            tokens = torch.cat([tokens, sampled], dim=1)
+            chances = torch.softmax(logits / temperature, dim=-1)
+            tokens = torch.cat([tokens, torch.multinomial(chances, 1)], dim=1)
         return tokens'''
 
 
@@ -183,11 +195,12 @@ def _initial(plan: Plan) -> str:
 def ratios(plan: Plan, formulas: Iterable[Formula]) -> list[str]:
     """Lines that give the ratios in some formulas the papers' names, `m_N`."""
     found = names(formulas, "ratio")
-    return [f"    m_{d.name} = config.m_{d.name}" for d in plan.program.dimensions if d.name in found]
+    dims = [d.name for d in plan.program.dimensions if d.name in found]
+    return [f"    {line}" for n in dims for line in statement(f"m_{n} = config.m_{n}", 4)]
 
 
 INITIAL = '''def initial(config: Config) -> list[dict]:
-    """Mean and standard deviation of every parameter at the start, by name; `*` is any layer."""'''
+    """Mean and spread of every parameter at the start, by name; `*` is any layer."""'''
 
 
 def _spread(reader: Reader, t: PlannedTensor) -> list[tuple[str, str, tuple[Quantity, ...]]]:
@@ -197,22 +210,27 @@ def _spread(reader: Reader, t: PlannedTensor) -> list[tuple[str, str, tuple[Quan
     return [("mean", reader.value(mean), (mean,)), ("std", reader.value(std), behind), *uniform]
 
 
-CLAIM = '''WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+CLAIM = '''WRAPPERS = (
+    "module",
+    "_orig_mod",
+    "_fsdp_wrapped_module",
+    "_checkpoint_wrapped_module",
+)
 
 
 def pattern(name: str) -> str:
-    """`blocks.3.mlp.up.weight` -> `blocks.*.mlp.up.weight`, without what wrappers put in between."""
+    """`blocks.3.mlp.up.weight` -> `blocks.*.mlp.up.weight`, without wrappers' words."""
     parts = [part for part in name.split(".") if part not in WRAPPERS]
     return ".".join("*" if part.isdigit() else part for part in parts)
 
 
 def claim(rows: list[dict], model: nn.Module) -> list[tuple[nn.Parameter, dict]]:
-    """Each parameter with the one row that names it; an error lists those with none or several."""
+    """Each parameter with the one row that names it; none or several are an error."""
     claimed = []
     for name, parameter in model.named_parameters():
         found = [row for row in rows for n in row["names"] if n == pattern(name)]
         if len(found) != 1:
-            raise ValueError(f"parameter `{name}` is named by {len(found)} rows of the table, not by one")
+            raise ValueError(f"parameter `{name}` is in {len(found)} rows, not in one")
         claimed.append((parameter, found[0]))
     return claimed'''
 
@@ -223,14 +241,19 @@ def _init_weights(plan: Plan) -> str:
 
 
 INIT_WEIGHTS = '''@torch.no_grad()
-def init_weights(model: nn.Module, config: Config, generator: torch.Generator | None = None) -> None:
+def init_weights(
+    model: nn.Module,
+    config: Config,
+    generator: torch.Generator | None = None,
+) -> None:
     """Draw every parameter anew, as the rule says; after `to_empty` too."""
     for parameter, row in claim(initial(config), model):
 {draw}'''
 NORMAL = """        parameter.normal_(row["mean"], row["std"], generator=generator)"""
 UNIFORM = """        if row.get("uniform"):
             reach = math.sqrt(3) * row["std"]
-            parameter.uniform_(row["mean"] - reach, row["mean"] + reach, generator=generator)
+            low, high = row["mean"] - reach, row["mean"] + reach
+            parameter.uniform_(low, high, generator=generator)
         else:
             parameter.normal_(row["mean"], row["std"], generator=generator)"""
 
@@ -253,7 +276,10 @@ BUILD = '''def build_model(
     compile: bool = False,
     generator: torch.Generator | None = None,
 ) -> Model:
-    """The network with fresh weights, or without any on the meta device; `compile`: block by block."""
+    """The network, with fresh weights unless it is on the meta device.
+
+    `compile`: block by block.
+    """
     device = torch.device(device or torch.get_default_device())
     with torch.device("meta"):
         model = Model(config).to(dtype or torch.get_default_dtype())

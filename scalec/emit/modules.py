@@ -6,7 +6,6 @@ twice names it first (`named`), and only names at the outermost level are assign
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +13,12 @@ from dataclasses import dataclass, field
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
 from scalec.emit.code import Reader, size_text
-from scalec.emit.names import LINE, provenance
+from scalec.emit.names import LINE, WIDEST, provenance
 from scalec.plan.model import Plan, Quantity
 from scalec.program.program import Region, Tensor
 from scalec.symbolic.formula import Formula, as_number
 
-LONG = 80  # an expression longer than this gets a name
+LONG = 64  # an expression longer than this gets a name
 
 
 @dataclass(frozen=True)
@@ -174,14 +173,9 @@ class ModuleWriter:
         yield from self.methods
 
 
-CALL = re.compile(r"((?:return |[\w.]+ = )[\w.]+\()(.*)\)")
-
-
 def statement(text: str, indent: int) -> list[str]:
-    """A line of code, a call over three where one is too long; else the linter is told."""
+    """A line of code; formatter and linter are told of one that is too long to be split nicely."""
     if len(text) + indent <= LINE:
         return [text]
-    call = CALL.fullmatch(text)
-    if call and len(call[2]) + indent + 4 <= LINE:
-        return [call[1], f"    {call[2]}", ")"]
-    return [f"{text}  # fmt: skip  # noqa: E501"]
+    text += "  # fmt: skip"
+    return [text if len(text) + indent <= WIDEST else f"{text}  # noqa: E501"]

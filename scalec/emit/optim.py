@@ -14,7 +14,8 @@ from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
 from scalec.emit.code import Reader
 from scalec.emit.model import ratios
-from scalec.emit.names import LINE, Stamp, provenance
+from scalec.emit.modules import statement
+from scalec.emit.names import LINE, MAX_TITLE, Stamp, comment, provenance
 from scalec.emit.rows import Entry, rows_text
 from scalec.plan.model import Choice, OptimizerClass, Plan, PlannedTensor, Quantity
 from scalec.symbolic.formula import symbols
@@ -41,18 +42,26 @@ def optim_text(plan: Plan, stamp: Stamp, reporter: Reporter) -> str:
 def _header(plan: Plan, optimizer: OptimizerClass, stamp: Stamp, body: str) -> str:
     base = sorted({word for word in body.replace("(", " ").replace(")", " ").split() if word.startswith("BASE_")})
     return HEADER.format(
-        network=plan.program.name,
-        rule=plan.rule,
+        network=comment(plan.program.name, MAX_TITLE),
+        rule=comment(plan.rule, MAX_TITLE),
         version=stamp.version,
         math="import math\n" if "math." in body else "",
-        imports=", ".join([*base, "Config", "claim"]),
+        imports=_imports([*base, "Config", "claim"]),
         path=optimizer.path,
     )
 
 
-HEADER = '''"""Optimizer of network `{network}` under rule `{rule}`, written by scalec {version}.
+def _imports(names: list[str]) -> str:
+    line = f"from model import {', '.join(names)}  # isort: skip"
+    if len(line) <= LINE:
+        return line
+    return "\n".join(["from model import (  # isort: skip", *(f"    {name}," for name in names), ")"])
 
-`hyperparameters` is the rule's table: formulas over the sizes and the run, by parameter name.
+
+HEADER = '''"""Optimizer of network `{network}` under rule `{rule}`.
+
+Written by scalec {version}. `hyperparameters` is the rule's table: formulas over the sizes
+and the run, by parameter name.
 """
 
 from __future__ import annotations
@@ -65,7 +74,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from model import {imports}  # isort: skip
+{imports}
 
 OPTIMIZER = {path}'''
 
@@ -78,12 +87,13 @@ def _run(plan: Plan) -> str:
     for name, quantity in _by_need(plan.run).items():
         value = reader.value(quantity)
         lines += [f"        {line}" for line in provenance(quantity.origins, LINE - 8)]
-        lines.append(f"        self.{name} = {value}" + (" if lr is None else lr" if name == "lr" else ""))
+        value += " if lr is None else lr" if name == "lr" else ""
+        lines += [f"        {line}" for line in statement(f"self.{name} = {value}", 8)]
     return "\n".join(lines)
 
 
 RUN = '''class Run:
-    """What no single parameter owns, at the sizes of `config`; `lr` in place of the rule's own."""
+    """What no single parameter owns; `lr` stands in for the rule's own."""
 
     def __init__(self, config: Config, lr: float | None = None) -> None:'''
 
@@ -106,7 +116,7 @@ def _table(plan: Plan, optimizer: OptimizerClass) -> str:
 
 
 TABLE = '''def hyperparameters(config: Config, run: Run) -> list[dict]:
-    """What the rule gives each parameter, by name; `*` is any layer, `m_N` is N over its base."""'''
+    """What the rule gives each parameter, by name; `*` is any layer."""'''
 
 
 def _entries(reader: Reader, optimizer: OptimizerClass, t: PlannedTensor) -> list[Entry]:
@@ -134,20 +144,26 @@ def _argument(value: str | Fraction) -> str:
 
 BUILD = '''
 def build_optimizer(
-    model: nn.Module, config: Config | None = None, lr: float | None = None, compile: bool = False
+    model: nn.Module,
+    config: Config | None = None,
+    lr: float | None = None,
+    compile: bool = False,
 ) -> torch.optim.Optimizer:
-    """The rule's optimizer, fused where its class can be, with the fewest parameter groups.
+    """The rule's optimizer, fused where its class can be, in the fewest groups.
 
-    `compile`: a compiled step instead; learning rates are tensors, so that a schedule makes no new graph.
+    `compile`: a compiled step instead. Its learning rates are tensors, so that a
+    schedule makes no new graph.
     """
     config = model.config if config is None else config
     groups = {}
     for parameter, row in claim(hyperparameters(config, Run(config, lr)), model):
         values = {key: value for key, value in row.items() if key != "names"}
-        group = groups.setdefault(tuple(values.items()), {"params": [], **values, "rule_lr": values["lr"]})
+        new = {"params": [], **values, "rule_lr": values["lr"]}
+        group = groups.setdefault(tuple(values.items()), new)
         group["params"].append(parameter)
     if not compile:
-        fused = {"fused": True} if "fused" in inspect.signature(OPTIMIZER).parameters else {}
+        known = inspect.signature(OPTIMIZER).parameters
+        fused = {"fused": True} if "fused" in known else {}
         return OPTIMIZER(list(groups.values()), **fixed, **fused)
     for group in groups.values():
         group["lr"] = torch.tensor(group["lr"], dtype=torch.float64)
@@ -165,10 +181,10 @@ def _schedule(plan: Plan) -> str:
     warmup = WARMUP if "warmup" in plan.run else ""
     final = "run.final_lr / run.lr" if "final_lr" in plan.run else "0.0"
     about = ", then ".join(([WARMUP_DOC] if warmup else []) + [shape.doc])
-    after = "max(0.0, step - run.warmup) / max(1, steps - run.warmup)" if warmup else "step / max(1, steps)"
+    past, left = ("(step - run.warmup)", "(steps - run.warmup)") if warmup else ("step", "steps")
     head = SCHEDULE.format(about=about[0].upper() + about[1:])
     final_line = f"    final = {final}\n" if "final" in shape.text else ""
-    done = f"        done = min(1.0, {after})\n" if "done" in shape.text else ""
+    done = f"        done = min(1.0, {past} / max(1, {left.strip('()')}))\n" if "done" in shape.text else ""
     factor = f"    def factor(step: int) -> float:\n{warmup}{done}        return {shape.text}\n"
     return f"{head}{final_line}\n{factor}\n    return LambdaLR(optimizer, factor)"
 
@@ -190,7 +206,11 @@ WARMUP_DOC = "linear over the first `warmup` steps"
 WARMUP = """        if step < run.warmup:
             return (step + 1) / run.warmup
 """
-SCHEDULE = '''def build_schedule(optimizer: torch.optim.Optimizer, steps: int, run: Run | None = None) -> LambdaLR:
+SCHEDULE = '''def build_schedule(
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+    run: Run | None = None,
+) -> LambdaLR:
     """{about}.
 
     One factor for all groups: the ratios between them are the rule's.
@@ -200,8 +220,9 @@ SCHEDULE = '''def build_schedule(optimizer: torch.optim.Optimizer, steps: int, r
 
 CHECK = '''
 def check_ratios(optimizer: torch.optim.Optimizer) -> None:
-    """Warn where something has set learning rates of its own: the rule is in their ratios."""
-    factors = [float(group["lr"]) / group["rule_lr"] for group in optimizer.param_groups if group["rule_lr"]]
+    """Warn where something has set learning rates one by one, against the rule."""
+    moving = [group for group in optimizer.param_groups if group["rule_lr"]]
+    factors = [float(group["lr"]) / group["rule_lr"] for group in moving]
     if factors and max(factors) > min(factors) * (1 + 1e-6):
-        warnings.warn("learning rates are no longer in the ratios of the rule", stacklevel=2)
+        warnings.warn("the learning rates have lost the rule's ratios", stacklevel=2)
 '''

@@ -6,12 +6,12 @@ a row reads like a row of a paper's table; rows stand in order of their first pa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
+from scalec.emit.modules import statement
 from scalec.emit.names import LINE, provenance
 from scalec.plan.model import PlannedTensor, Quantity
-from scalec.program.program import Storage
+from scalec.plan.select import parameter_pattern
 
 Entry = tuple[str, str, tuple[Quantity, ...]]  # key, value as Python text, the quantities behind it
 
@@ -19,20 +19,17 @@ INDENT = " " * 12
 
 
 def rows_text(tensors: Iterable[PlannedTensor], entries: Callable[[PlannedTensor], Iterable[Entry]]) -> list[str]:
-    """The lines of `return [{...}, ...]` inside a function."""
+    """The lines of `return [{...}, ...]` inside a function; formulas that are too long get a name first."""
     rows: dict[tuple[str, ...], list[str]] = {}
+    named: dict[str, str] = {}
     for t in tensors:
-        values = tuple(line for entry in entries(t) for line in _entry(*entry))
-        rows.setdefault(values, []).append(parameter_pattern(t.tensor.storage))
-    lines = ["    return ["]
+        values = tuple(line for entry in entries(t) for line in _entry(*entry, named))
+        rows.setdefault(values, []).append(parameter_pattern(t.tensor))
+    lines = [f"    {line}" for value, name in named.items() for line in statement(f"{name} = {value}", 4)]
+    lines.append("    return [")
     for values, parameters in rows.items():
         lines += ["        {", *_names(parameters), *values, "        },"]
     return [*lines, "    ]"]
-
-
-def parameter_pattern(storage: Storage) -> str:
-    """`blocks.{block}.mlp.up.weight` as `blocks.*.mlp.up.weight`."""
-    return re.sub(r"\{[^}]*\}", "*", storage.name)
 
 
 def _names(parameters: list[str]) -> list[str]:
@@ -43,7 +40,9 @@ def _names(parameters: list[str]) -> list[str]:
     return [f'{INDENT}"names": [', *(f"{INDENT}    {q}," for q in quoted), f"{INDENT}],"]
 
 
-def _entry(key: str, value: str, quantities: tuple[Quantity, ...]) -> list[str]:
+def _entry(key: str, value: str, quantities: tuple[Quantity, ...], named: dict[str, str]) -> list[str]:
     origins = [o for q in quantities for o in q.origins]
     comments = [f"{INDENT}{line}" for line in provenance(origins, LINE - len(INDENT))]
+    if len(INDENT) + len(key) + len(value) + 5 > LINE:
+        value = named.setdefault(value, f"{key}_{len(named) + 1}")
     return [*comments, f'{INDENT}"{key}": {value},']

@@ -10,7 +10,7 @@ from string import Template
 from scalec.diagnostics import Reporter
 from scalec.emit.code import Reader, size_text
 from scalec.emit.model import context_of, reads_tokens
-from scalec.emit.names import Stamp, walk
+from scalec.emit.names import MAX_TITLE, Stamp, comment, walk
 from scalec.plan.model import Plan, Quantity
 from scalec.symbolic.formula import Formula
 
@@ -21,11 +21,11 @@ def train_text(plan: Plan, stamp: Stamp, reporter: Reporter) -> str:
     """`train.py` of a plan: clip, warmup and schedule as its `run` says."""
     tokens = reads_tokens(plan)
     parts = {
-        "network": plan.program.name,
-        "rule": plan.rule,
+        "network": comment(plan.program.name, MAX_TITLE),
+        "rule": comment(plan.rule, MAX_TITLE),
         "version": stamp.version,
         "about_data": ABOUT_TEXT if tokens else ABOUT_TENSORS,
-        "file": "text" if tokens else "a `torch.save` of {x: [n, D], y: [n] classes}",
+        "file": "a text" if tokens else "a saved {x: [n, D], y: [n] classes}",
         "data": _tokens(plan, reporter) if tokens else TENSORS,
         "steps": "int(run.steps)" if isinstance(plan.run.get("steps"), Quantity) else "200",
         "clip": CLIP if "clip" in plan.run else "",
@@ -41,8 +41,8 @@ def _tokens(plan: Plan, reporter: Reporter) -> str:
     return Template(TOKENS).substitute(context=context, vocabulary=size_text(reader, vocabulary, reporter))
 
 
-ABOUT_TEXT = "Bytes of a text are the tokens; the last tenth of it is for validation."
-ABOUT_TENSORS = "A tensor file holds vectors and their classes; the last tenth is for validation."
+ABOUT_TEXT = "Bytes of the text are tokens; its last tenth is for validation."
+ABOUT_TENSORS = "The file holds vectors and classes; the last tenth is for\nvalidation."
 
 TOKENS = '''
 class Data:
@@ -59,12 +59,13 @@ class Data:
             raise SystemExit(f"{file}: too short for sequences of {self.context}")
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        starts = torch.randint(len(self.train) - self.context, (size,), generator=generator)
+        last = len(self.train) - self.context
+        starts = torch.randint(last, (size,), generator=generator)
         return self.sequences(self.train, starts)
 
     def validation(self, count: int) -> tuple[Tensor, Tensor]:
         """The same `count` sequences in every run, spread over the held-out part."""
-        starts = torch.linspace(0, len(self.held_out) - self.context - 1, count).long()
+        starts = torch.arange(count) * (len(self.held_out) - self.context) // count
         return self.sequences(self.held_out, starts)
 
     def sequences(self, tokens: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,9 +95,9 @@ class Data:
 CLIP = "        torch.nn.utils.clip_grad_norm_(model.parameters(), run.clip)\n"
 
 TRAIN = '''
-"""Train network `$network` under rule `$rule`: `python train.py --data FILE`. Written by scalec $version.
+"""Train network `$network` under rule `$rule`: `python train.py --data FILE`.
 
-$about_data
+Written by scalec $version. $about_data
 """
 
 from __future__ import annotations
@@ -111,7 +112,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model import PLAN_HASH, Config, build_model  # isort: skip
-from optim import Run, build_optimizer, build_schedule, check_ratios  # isort: skip
+from optim import (  # isort: skip
+    Run,
+    build_optimizer,
+    build_schedule,
+    check_ratios,
+)
 
 LOG_EVERY = 10
 
@@ -125,9 +131,10 @@ def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 def evaluate(model: nn.Module, x: Tensor, y: Tensor, batch: int) -> float:
     """Mean loss over all of `x`, a batch at a time."""
     model.eval()
-    losses = [loss_of(model, a, b).item() * len(a) for a, b in zip(x.split(batch), y.split(batch), strict=True)]
+    batches = zip(x.split(batch), y.split(batch), strict=True)
+    total = sum(loss_of(model, a, b).item() * len(a) for a, b in batches)
     model.train()
-    return sum(losses) / len(x)
+    return total / len(x)
 
 
 def train(args: argparse.Namespace) -> None:
@@ -154,8 +161,13 @@ ${clip}        optimizer.step()
     val_loss = evaluate(model, x.to(args.device), y.to(args.device), args.batch)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-        torch.save({**state, "config": asdict(config), "plan_hash": PLAN_HASH}, args.out / "checkpoint.pt")
+        checkpoint = {
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "config": asdict(config),
+            "plan_hash": PLAN_HASH,
+        }
+        torch.save(checkpoint, args.out / "checkpoint.pt")
     report(args, steps=steps, val_loss=val_loss)
 
 
@@ -164,19 +176,20 @@ def report(args: argparse.Namespace, **values: float) -> None:
     if args.log == "jsonl":
         print(json.dumps(values), flush=True)
     else:
-        print("  ".join(f"{name} {value:.6g}" for name, value in values.items()), flush=True)
+        words = (f"{name} {value:.6g}" for name, value in values.items())
+        print("  ".join(words), flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train network $network under rule $rule.")
+    parser = argparse.ArgumentParser(description="Train the emitted network.")
     parser.add_argument("--data", type=Path, required=True, help="$file")
     parser.add_argument("--out", type=Path, help="folder for the checkpoint")
     parser.add_argument("--steps", type=int, help="default: the rule's, or 200")
     parser.add_argument("--batch", type=int, default=16, help="sequences in a batch")
-    parser.add_argument("--lr", type=float, help="the run's learning rate; default: the rule's")
+    parser.add_argument("--lr", type=float, help="default: the rule's")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--eval-sequences", type=int, default=64, help="how many held-out ones to validate on")
-    parser.add_argument("--threads", type=int, help="threads that torch may use")
+    parser.add_argument("--eval-sequences", type=int, default=64, help="to validate on")
+    parser.add_argument("--threads", type=int, help="that torch may use")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--log", choices=["text", "jsonl"], default="text")

@@ -1,0 +1,192 @@
+"""The plan as a JSON document, `scalec.plan/1`. Input: a plan and a size. Output: pydantic models.
+
+Invariant: every number is `Plan.value`, the float that emitted code computes; the JSON Schema in
+`docs/schema/plan-1.json` is made from these models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scalec.plan.model import Choice, Plan, PlannedSite, PlannedTensor, Quantity
+from scalec.program.program import Tensor
+from scalec.symbolic.formula import Formula, Product, Symbol, exact
+from scalec.symbolic.order import Order
+
+Exponents = dict[str, str]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Subject(_Model):
+    """What the plan is about. Sizes are those of all dimensions of the network."""
+
+    rule: str
+    file: str
+    network: str
+    optimizers: dict[str, str] = Field(description="name to class")
+    base: dict[str, int | float]
+    sizes: dict[str, int | float]
+
+
+class Init(_Model):
+    """`shared`: copies along this axis start equal."""
+
+    dist: str
+    mean: float
+    std: float
+    shared: str | None
+
+
+class TensorEntry(_Model):
+    """One tensor. `lr`, `eps`, `wd` are null where its optimizer takes none.
+
+    `wd` is in the optimizer's own convention, `wd_kind` the one in which the rule spoke;
+    `decay_per_step` is the share of the weight that decay takes in a step at the peak rate, null where
+    decay goes through a normalised update. `order`: exponents of each law; an attribute is left out
+    where its law is no product of powers. `clauses`: the last clause that acted, `file:line`.
+    """
+
+    name: str
+    role: str
+    shape: list[int]
+    init: Init
+    scale: float
+    lr: float | None
+    eps: float | None
+    wd: float | None
+    wd_kind: str | None
+    decay_per_step: float | None
+    optimizer: str
+    order: dict[str, Exponents]
+    clauses: dict[str, str]
+
+
+class SiteEntry(_Model):
+    """A place in the forward pass that a rule may scale."""
+
+    name: str
+    values: dict[str, float]
+    order: dict[str, Exponents]
+    clauses: dict[str, str]
+
+
+class PlanDocument(_Model):
+    """What a rule says of each tensor of a network at one size."""
+
+    schema_: Literal["scalec.plan/1"] = Field(default="scalec.plan/1", alias="schema")
+    subject: Subject
+    tensors: list[TensorEntry]
+    sites: list[SiteEntry]
+    run: dict[str, float | str]
+
+
+Sizes = Mapping[str, Fraction]
+
+
+def plan_document(plan: Plan, sizes: Sizes) -> PlanDocument:
+    """The document of a plan at one size of all dimensions."""
+    at = _At(plan, sizes)
+    return PlanDocument(
+        subject=Subject(
+            rule=plan.rule,
+            file=plan.file,
+            network=plan.program.name,
+            optimizers={name: c.path for name, c in plan.optimizers.items()},
+            base={name: plain_number(v) for name, v in plan.base.items()},
+            sizes={name: plain_number(v) for name, v in sizes.items()},
+        ),
+        tensors=[at.tensor(t) for t in plan.tensors],
+        sites=[at.site(s) for s in plan.sites],
+        run={name: v.word if isinstance(v, Choice) else at.value(v) for name, v in plan.run.items()},
+    )
+
+
+class _At:
+    """A plan at a size. Tensors that share their numbers share the work."""
+
+    def __init__(self, plan: Plan, sizes: Sizes) -> None:
+        self.plan = plan
+        self.sizes = sizes
+        self.values: dict[int, dict[str, float]] = {}
+        self.orders: dict[int, dict[str, Exponents]] = {}
+
+    def value(self, quantity: Quantity) -> float:
+        return self.plan.value(quantity, self.sizes)
+
+    def tensor(self, t: PlannedTensor) -> TensorEntry:
+        numbers = self._numbers(t.numbers)
+        decay = t.decay_per_step
+        return TensorEntry(
+            name=t.tensor.path,
+            role=t.tensor.role,
+            shape=shape_at(t.tensor, self.sizes),
+            init=Init(
+                dist=t.init.word,
+                mean=numbers["init.mean"],
+                std=numbers["init.std"],
+                shared=t.shared.word if t.shared else None,
+            ),
+            scale=numbers["scale"],
+            lr=numbers.get("lr"),
+            eps=numbers.get("eps"),
+            wd=numbers.get("wd"),
+            wd_kind=t.wd_kind.word if "wd" in numbers else None,
+            decay_per_step=None if decay is None else self.value(decay),
+            optimizer=t.optimizer,
+            order=self._orders(t.numbers),
+            clauses=_clauses(t.numbers),
+        )
+
+    def site(self, s: PlannedSite) -> SiteEntry:
+        return SiteEntry(
+            name=s.site.path,
+            values=self._numbers(s.numbers),
+            order=self._orders(s.numbers),
+            clauses=_clauses(s.numbers),
+        )
+
+    def _numbers(self, numbers: Mapping[str, Quantity]) -> dict[str, float]:
+        known = self.values.get(id(numbers))
+        if known is None:
+            known = self.values[id(numbers)] = {n: self.value(q) for n, q in numbers.items()}
+        return known
+
+    def _orders(self, numbers: Mapping[str, Quantity]) -> dict[str, Exponents]:
+        known = self.orders.get(id(numbers))
+        if known is None:
+            laws = {n: order_of(self.plan.order_formula(q.law)) for n, q in numbers.items()}
+            known = self.orders[id(numbers)] = {n: o.as_dict() for n, o in laws.items() if o is not None}
+        return known
+
+
+def order_of(law: Formula) -> Order | None:
+    """A law as a monomial in dimensions, None where it is none (a sum, `min`, a logarithm)."""
+    if not isinstance(law, Product):
+        return None
+    if not all(isinstance(atom, Symbol) for atom, _ in law.factors):
+        return None
+    return Order.of(
+        (atom.name, e) for atom, e in law.factors if isinstance(atom, Symbol) and atom.kind in ("size", "ratio")
+    )
+
+
+def shape_at(tensor: Tensor, sizes: Sizes) -> list[int]:
+    """The logical sides at a size, the way the parameter is stored."""
+    sides = [exact(side, lambda s: sizes[s.name]) for side in tensor.shape]
+    assert all(side is not None and side.denominator == 1 for side in sides)
+    return [int(side) for side in sides if side is not None]
+
+
+def plain_number(value: Fraction) -> int | float:
+    return value.numerator if value.denominator == 1 else float(value)
+
+
+def _clauses(numbers: Mapping[str, Quantity]) -> dict[str, str]:
+    return {name: q.origins[-1].location for name, q in numbers.items() if q.origins}
