@@ -286,7 +286,6 @@ class Builder:
     multiply = _node(nodes.Binary, "*")
     divide = _node(nodes.Binary, "/")
     negate = _node(nodes.Negate)
-    minus = _node(nodes.Negate)
 
     def power(self, span: Span, base: nodes.Expr, exponent: nodes.Expr) -> nodes.Expr:
         value = _constant(exponent)

@@ -32,6 +32,7 @@ SIZE = 128 * 1024
 NESTING = 64
 MISTAKES = 20  # shown in one run
 DECLARATION = re.compile(r'^(?:use|dim|regime|network|optimizer|rule|law|check)[ \t]+["\w]', re.MULTILINE)
+STARTS = ["start", "expression", "sizes", "ref", "joint"]
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -61,6 +62,7 @@ def read_source(path: Path, name: str | None = None) -> Source:
 
 def parse(source: Source) -> nodes.File:
     """The file that `source` is; raises ScalecError with one diagnostic per broken declaration."""
+    _check_text(source)
     try:
         return cast(nodes.File, _parse("start", _all(source)))
     except ScalecError as error:
@@ -69,22 +71,27 @@ def parse(source: Source) -> nodes.File:
 
 def parse_expression(source: Source) -> nodes.Expr:
     """The whole text as one expression: `sqrt(fan_out/fan_in)`."""
-    return cast(nodes.Expr, _parse("expression", _all(source)))
+    return cast(nodes.Expr, _parse_whole("expression", source))
 
 
 def parse_sizes(source: Source) -> tuple[nodes.Size, ...]:
     """The whole text as sizes, the way `--at N=4096,L=48` writes them."""
-    return cast(tuple[nodes.Size, ...], _parse("sizes", _all(source)))
+    return cast(tuple[nodes.Size, ...], _parse_whole("sizes", source))
 
 
 def parse_ref(source: Source) -> nodes.Ref:
     """The whole text as a reference, the way `--rule "completep(alpha = 1/2)"` writes it."""
-    return cast(nodes.Ref, _parse("ref", _all(source)))
+    return cast(nodes.Ref, _parse_whole("ref", source))
 
 
 def parse_regime(source: Source) -> nodes.Joint:
     """The whole text as regimes taken together, the way `--regime width+depth` writes it."""
-    return cast(nodes.Joint, _parse("joint", _all(source)))
+    return cast(nodes.Joint, _parse_whole("joint", source))
+
+
+def _parse_whole(rule: str, source: Source) -> object:
+    _check_text(source)
+    return _parse(rule, _all(source))
 
 
 def _all(source: Source) -> Span:
@@ -104,7 +111,7 @@ def _failure(code: Code, message: str, span: Span | None = None, *, note: str = 
 
 
 # ---- one pass of the LALR machine ------------------------------------------------------------
-class _Everywhere(PostLex):
+class Everywhere(PostLex):
     """A whole word is one token everywhere, so that `ruleset` is never `rule` and `set`; comments
     reach the loop in `_Pass.read` instead of being dropped."""
 
@@ -119,8 +126,8 @@ def _lark() -> Lark:
     return Lark(
         (data_folder("grammars") / "scalec.lark").read_text(encoding="utf-8"),
         parser="lalr",
-        start=["start", "expression", "sizes", "ref", "joint"],
-        postlex=_Everywhere(),
+        start=STARTS,
+        postlex=Everywhere(),
         propagate_positions=True,
         maybe_placeholders=True,
     )
@@ -206,7 +213,6 @@ class _Pass:
 
 
 def _parse(rule: str, whole: Span) -> object:
-    _check_text(whole.source)
     run = _Pass(rule, whole)
     tree = run.read()
     reporter = Reporter()
@@ -238,6 +244,8 @@ def _mistakes_by_declaration(source: Source) -> list[Diagnostic]:
     none in the others. One begins at a keyword at the start of a line."""
     starts = [0, *(match.start() for match in DECLARATION.finditer(source.text)), len(source.text)]
     found: list[Diagnostic] = []
+    if len(set(starts)) <= 2:
+        return found  # one declaration: trying it again says nothing new
     for start, end in pairwise(starts):
         try:
             _parse("start", Span(source, start, end))
