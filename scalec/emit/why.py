@@ -1,0 +1,62 @@
+"""`plan --why`: the clauses behind each value. Input: a plan and a name. Output: text.
+
+A name is the path of a tensor or site, or `run`, with an attribute after a dot or without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter, did_you_mean
+from scalec.emit.columns import columns, formula_text, headings
+from scalec.plan.model import Choice, Origin, Plan, Quantity
+from scalec.plan.select import parameter_pattern
+from scalec.symbolic.formula import UNIT
+from scalec.symbolic.text import plain
+
+Said = Quantity | Choice
+
+
+def why(plan: Plan, name: str) -> str:
+    """Every clause that acted on a value and every one that lost. Raises ScalecError for an unknown name."""
+    known = _values(plan)
+    if name in known:
+        chosen = {f"{name}.{attribute}": value for attribute, value in known[name].items()}
+    else:
+        single = {f"{p}.{a}": value for p, said in known.items() for a, value in said.items()}
+        chosen = {name: single[name]} if name in single else {}
+    if not chosen:
+        every = [*known, *(f"{place}.{attribute}" for place, said in known.items() for attribute in said)]
+        Reporter().fail(codes.UNKNOWN_NAME, f"the plan has no `{name}`", helps=did_you_mean(name, every))
+    return "\n".join(line for title, value in chosen.items() for line in _explain(plan, title, value)) + "\n"
+
+
+def _values(plan: Plan) -> dict[str, Mapping[str, Said]]:
+    """What is said of each place; a tensor also under its parameter's name."""
+    found: dict[str, Mapping[str, Said]] = {}
+    for t in plan.tensors:
+        said: dict[str, Said] = {"init": t.init, **t.numbers, "wd.kind": t.wd_kind}
+        found[t.tensor.path] = found[parameter_pattern(t.tensor)] = said
+    found |= {s.site.path: dict(s.numbers) for s in plan.sites}
+    return found | {"run": dict(plan.run)}
+
+
+def _explain(plan: Plan, title: str, value: Said) -> Iterator[str]:
+    if isinstance(value, Choice):
+        yield f"{title} = {value.word}"
+    else:
+        yield f"{title} = {formula_text(value)}"
+        for heading, sizes in zip(headings(plan), columns(plan), strict=True):
+            yield f"  at {heading}: {plan.value(value, sizes):.6g}"
+        if value.law != UNIT:
+            yield f"  at the base: {plain(value.anchor)}, and from there: {plain(value.law)}"
+    yield from _clauses("by", value.origins)
+    if not value.origins:
+        yield "  by default"
+    yield from _clauses("over", value.losers)
+
+
+def _clauses(word: str, origins: tuple[Origin, ...]) -> Iterator[str]:
+    for origin in origins:
+        yield f"  {word} {origin.rule}: {origin.text}  ({origin.location})"
