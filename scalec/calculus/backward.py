@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from scalec.calculus import transfer
-from scalec.calculus.components import ABSENT, Vector, changed, dot, initial, prune, sum_over, union
+from scalec.calculus.components import ABSENT, Vector, changed, dot, initial, joined, prune, sum_over, union
 from scalec.calculus.forward import ROUNDS, Forward, Terms, regrouped, same
 from scalec.calculus.structure import Trunk
 from scalec.calculus.weights import Pass, Update
@@ -87,7 +87,8 @@ class Backward:
             case Input() | Constant():
                 pass
             case Linear():
-                yield op.x, self._linear(op, prune(d))
+                if not isinstance(world.structure.made_by.get(op.x), Input):
+                    yield op.x, self._linear(op, prune(d))
             case Gain():
                 use = forward.use(op)
                 then = ABSENT if use.sigma is None else transfer.scale(use.sigma, d, op.tensor)
@@ -138,7 +139,7 @@ class Backward:
         axis = self.forward.world.copies(op)
         for _ in range(ROUNDS):
             given = self._body(op, trunk, stream)
-            before, stream = stream, prune(union(d, self._stream(op, trunk, given)))
+            before, stream = stream, joined(stream, union(d, self._stream(op, trunk, given)))
             if same(before, stream):
                 break
         else:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 from scalec.symbolic.dominance import Cell, Magnitude
@@ -19,7 +20,7 @@ HALF = Fraction(1, 2)
 LETTERS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Copies:
     """A replicated axis: layers, heads, experts."""
 
@@ -31,7 +32,7 @@ Deps = frozenset[Copies]
 NOWHERE: Deps = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Letter:
     """`forward`: this vector is `W v`; `backward`: it is `W^T v`; `mark`: it is `v` times a factor of mean 0.
 
@@ -48,7 +49,17 @@ class Letter:
     below: Deps = NOWHERE
     bound: Deps = NOWHERE
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.tensor, self.direction, self.grown, self.below, self.bound))
+
+    def over(self, below: Deps) -> Letter:
+        return self if below == self.below else replace(self, below=below)
+
+    @cached_property
     def name(self) -> tuple[str, str]:
         return self.tensor, self.direction
 
@@ -99,26 +110,25 @@ class Component:
         """Another size, the same history."""
         if factor is factor.cell.one:
             return self
-        return replace(self, order=self.order * factor, chain=Link(rule, at, factor, self.chain))
+        chain = Link(rule, at, factor, self.chain)
+        return Component(self.order * factor, self.part, self.root, chain, self.cause, self.word, self.deps)
 
     def caused(self, tensor: str) -> Component:
-        return replace(self, part="delta", cause=tensor)
+        return Component(self.order, "delta", self.root, self.chain, tensor, self.word, self.deps)
 
-    def push(self, letter: Letter, deps: Deps = NOWHERE) -> Component:
-        """A letter on top, the oldest of five forgotten."""
-        return replace(self, word=(letter, *self.word)[:LETTERS], deps=self.deps | deps)
+    def written(self, word: Word, deps: Deps) -> Component:
+        """Another history, the same size; of five letters the oldest is forgotten."""
+        return Component(self.order, self.part, self.root, self.chain, self.cause, word[:LETTERS], deps)
 
     def spread(self, deps: Deps) -> Component:
         """Idiosyncratic along `deps` from now on, also where letters are popped later."""
         if deps <= self.deps:
             return self
-        word = tuple(replace(letter, below=letter.below | deps) for letter in self.word)
-        return replace(self, deps=self.deps | deps, word=word)
+        return self.written(tuple(letter.over(letter.below | deps) for letter in self.word), self.deps | deps)
 
     def gathered(self, axis: Copies) -> Component:
         """Copies laid side by side: the axis is gone, nothing was summed."""
-        word = tuple(replace(letter, below=letter.below - {axis}) for letter in self.word)
-        return replace(self, deps=self.deps - {axis}, word=word)
+        return self.written(tuple(letter.over(letter.below - {axis}) for letter in self.word), self.deps - {axis})
 
 
 Vector = tuple[Component, ...]
@@ -154,30 +164,43 @@ def prune(vector: Vector) -> Vector:
     Popping a letter gains at most `letter.gain`; not being idiosyncratic along an axis where the other is,
     at most the square root of its count.
     """
-    kept: list[Component] = []
-    for c in sorted(vector, key=_reach_key):
-        if not any(_outgrown(c, by=k) for k in kept):
-            kept = [k for k in kept if not _outgrown(k, by=c)]
-            kept.append(c)
-    return tuple(kept)
+    kept: list[tuple[Component, Magnitude]] = []
+    for c in sorted(vector, key=_likely):
+        ceiling = _ceiling(c)
+        if not any(_outgrown(c, ceiling, k) for k, _ in kept):
+            kept = [(k, top) for k, top in kept if not _outgrown(k, top, c)]
+            kept.append((c, ceiling))
+    return tuple(c for c, _ in kept)
 
 
-def _reach_key(c: Component) -> tuple[object, ...]:
+def _likely(c: Component) -> tuple[object, ...]:
     """Larger ones first along the first ray, those with fewer deps first: the likely winners."""
     return (tuple(-g for g in c.order.growth), len(c.deps))
 
 
-def _outgrown(c: Component, by: Component) -> bool:
-    return c.part == by.part and _ceiling(c, by.deps) <= by.order
-
-
-def _ceiling(c: Component, deps: Deps) -> Magnitude:
+def _ceiling(c: Component) -> Magnitude:
     best = c.order
     for letter in c.word:
         best = best * letter.gain
-    for axis in deps - c.deps:
-        best = best * axis.count**HALF
     return best
+
+
+def _outgrown(c: Component, ceiling: Magnitude, by: Component) -> bool:
+    if c.part != by.part:
+        return False
+    if by.deps is not c.deps:
+        for axis in by.deps - c.deps:
+            ceiling = ceiling * axis.count**HALF
+    return ceiling <= by.order
+
+
+def joined(before: Vector, after: Vector) -> Vector:
+    """The next state of an iteration: `after`, and of `before` what makes no part of it larger.
+
+    Among directions that tie, pruning keeps one; which one must not depend on the round.
+    """
+    old = (c for c in before if any(c.part == a.part and c.order <= a.order for a in after))
+    return prune(union(old, after))
 
 
 def size(cell: Cell, vector: Iterable[Component]) -> Magnitude | None:
@@ -218,7 +241,7 @@ def _summed(axis: Copies, c: Component, at: str) -> Component:
     grown = axis.count**HALF
     word = _bound(axis, c.word, grown)
     rule = f"a sum over {axis.name} of independent terms: central limit"
-    return replace(c, word=word, deps=c.deps - {axis}).times(grown, rule, at)
+    return c.written(word, c.deps - {axis}).times(grown, rule, at)
 
 
 def _bound(axis: Copies, word: Word, grown: Magnitude) -> Word:
@@ -228,7 +251,7 @@ def _bound(axis: Copies, word: Word, grown: Magnitude) -> Word:
         if axis in letter.own and axis not in letter.bound:
             letters[i] = replace(letter, grown=letter.grown * grown, bound=letter.bound | {axis})
             break
-        letters[i] = replace(letter, below=letter.below - {axis})
+        letters[i] = letter.over(letter.below - {axis})
     return tuple(letters)
 
 

@@ -21,6 +21,7 @@ from scalec.calculus.components import (
     dot,
     each,
     initial,
+    joined,
     prune,
     sum_over,
     union,
@@ -192,7 +193,7 @@ class Forward:
         trunk = self.world.structure.trunks[op.out]
         stream = self.values[op.x]
         for _ in range(ROUNDS):
-            before, stream = stream, prune(union(self.values[op.x], *self._round(op, trunk, stream)))
+            before, stream = stream, joined(stream, union(self.values[op.x], *self._round(op, trunk, stream)))
             if same(before, stream):
                 break
         else:

@@ -8,8 +8,6 @@ them apart (`part`), since sizes are those of the whole.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-
 from scalec.calculus.components import (
     ABSENT,
     Component,
@@ -74,8 +72,8 @@ def _marked(c: Component, factor: str, has_mean: bool, cell: Cell) -> Component:
     if has_mean:
         return c
     if c.word and c.word[0].name == (factor, "mark"):
-        return replace(c, word=c.word[1:])
-    return c.push(Letter(factor, "mark", cell.one, cell.one, below=c.deps))
+        return c.written(c.word[1:], c.deps)
+    return c.written((Letter(factor, "mark", cell.one, cell.one, below=c.deps), *c.word), c.deps)
 
 
 # ---- products --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from scalec.calculus.components import (
@@ -26,33 +27,38 @@ from scalec.calculus.components import (
 from scalec.calculus.scaling import Family
 from scalec.symbolic.dominance import Cell, Magnitude
 
+Direction = Literal["forward", "backward"]
+OPPOSITE: dict[Direction, Direction] = {"forward": "backward", "backward": "forward"}
+
 
 @dataclass(frozen=True)
 class Matrix:
     """One use of a weight, read in one direction: `n` coordinates summed over, `m` produced.
 
     `sigma`: order of the initial entries as the forward pass sees them, None if they are zero.
-    `scale`: the forward multiplier. `own`: axes along which the initial draw differs.
+    `scale`: the forward multiplier. `own`: axes along which the initial draw differs. `applied`: the
+    directions in which training applies the weight at all (nothing goes back into the network's input).
     """
 
     tensor: str
-    direction: Literal["forward", "backward"]
+    direction: Direction
     n: Magnitude
     m: Magnitude
     scale: Magnitude
     sigma: Magnitude | None
     own: Deps = NOWHERE
+    applied: tuple[Direction, ...] = ("forward", "backward")
 
-    @property
+    @cached_property
     def transpose(self) -> Matrix:
-        opposite: Literal["forward", "backward"] = "backward" if self.direction == "forward" else "forward"
-        return replace(self, direction=opposite, n=self.m, m=self.n)
+        return replace(self, direction=OPPOSITE[self.direction], n=self.m, m=self.n)
 
-    @property
+    @cached_property
     def gain(self) -> Magnitude:
         """The most that meeting this weight again can bring over the central limit: `max(1, (m/n)^(1/2))`."""
         cell = self.n.cell
-        return cell.larger(cell.one, (self.m / self.n) ** HALF)
+        met = OPPOSITE[self.direction] in self.applied
+        return cell.larger(cell.one, (self.m / self.n) ** HALF) if met else cell.one
 
     # ---- W_0 x -------------------------------------------------------------------------------
     def initial(self, x: Iterable[Component]) -> Vector:
@@ -62,27 +68,26 @@ class Matrix:
         return union(*(self._initial(c, self.sigma) for c in x))
 
     def _initial(self, c: Component, sigma: Magnitude) -> Vector:
-        spread = c.times(sigma, "initial weights", self.tensor).times(
-            self.n**HALF, "a sum over fan_in of independent terms: central limit", self.tensor
-        )
-        independent = spread.push(self._letter(c), self.own)
+        apart = c.times(sigma * self.n**HALF, "initial weights, a sum over fan_in of independent terms", self.tensor)
+        independent = apart.written((self._letter(c.deps), *c.word), c.deps | self.own)
         top = c.word[0] if c.word else None
-        if top is None or top.name != self.transpose.letter_name:
+        if top is None or top.name != (self.tensor, OPPOSITE[self.direction]):
             return (independent,)
-        coherent = (
-            c.times(sigma, "initial weights", self.tensor)
-            .times(self.n / self.m**HALF, "the vector points along the weight's own rows: coherent sum", self.tensor)
-            .times(top.grown**-1, "of the copies summed before, one meets its own weight", self.tensor)
-        )
-        return (replace(coherent, word=c.word[1:], deps=top.below), independent)
+        coherent = c.times(
+            sigma * self.n / self.m**HALF, "initial weights that the vector points along: a coherent sum", self.tensor
+        ).times(top.grown**-1, "of the copies summed before, one meets its own weight", self.tensor)
+        return (coherent.written(c.word[1:], top.below), independent)
 
-    @property
-    def letter_name(self) -> tuple[str, str]:
-        return self.tensor, self.direction
+    def _letter(self, below: Deps) -> Letter:
+        found = self._letters.get(below)
+        if found is None:
+            letter = Letter(self.tensor, self.direction, self.n.cell.one, self.gain, self.own, below)
+            found = self._letters[below] = letter
+        return found
 
-    def _letter(self, c: Component) -> Letter:
-        one = self.n.cell.one
-        return Letter(self.tensor, self.direction, one, self.gain, self.own, c.deps)
+    @cached_property
+    def _letters(self) -> dict[Deps, Letter]:
+        return {}
 
 
 class Pass(NamedTuple):

@@ -13,8 +13,8 @@ from functools import cached_property
 from scalec.calculus.components import Copies, Deps
 from scalec.calculus.scaling import Scaling, TensorScaling
 from scalec.calculus.structure import Structure
-from scalec.calculus.weights import Matrix, Weight
-from scalec.program.ops import Repeat, Scale
+from scalec.calculus.weights import OPPOSITE, Direction, Matrix, Weight
+from scalec.program.ops import Input, Linear, Repeat, Scale
 from scalec.program.program import Program, Tensor
 from scalec.symbolic.dominance import Cell, Magnitude, NotMonomial
 from scalec.symbolic.formula import UNIT, Formula, Symbol, mul, substitute
@@ -98,6 +98,7 @@ class World:
         self, tensor: Tensor, rule: TensorScaling, initial: Magnitude | None, axes: Deps, layers: Formula
     ) -> tuple[Matrix, ...]:
         own = frozenset(axis for axis in axes if axis.name not in rule.shared)
+        applied = self._applied(tensor)
         matrices = []
         for use, scale in zip(tensor.uses, rule.scale, strict=True):
             factor = self.order(_layers(scale, layers), tensor.path, "scale")
@@ -110,9 +111,21 @@ class World:
                     factor,
                     None if initial is None else initial * factor,
                     own,
+                    applied,
                 )
             )
         return tuple(matrices)
+
+    def _applied(self, tensor: Tensor) -> tuple[Direction, ...]:
+        """The directions in which passes apply a weight: there for each use, back where somebody asks."""
+        found: dict[Direction, None] = {}
+        for op in self.structure.operations:
+            if isinstance(op, Linear) and op.tensor == tensor.path:
+                direction: Direction = "backward" if tensor.uses[op.use].transposed else "forward"
+                found[direction] = None
+                if not isinstance(self.structure.made_by.get(op.x), Input):
+                    found[OPPOSITE[direction]] = None
+        return tuple(found)
 
 
 def settled(formula: Formula, program: Program, regime: Regime) -> Formula:
