@@ -24,6 +24,7 @@ DIGITS = 40
 DECIMAL_EXPONENT = 300
 POWER = 100
 POWER_DENOMINATOR = 10**6
+MISTAKES = 20  # told in one run
 
 T = TypeVar("T")
 Method = Callable[..., Any]
@@ -43,6 +44,8 @@ def build(tree: Tree[Token], source: Source, offset: int, reporter: Reporter) ->
             reporter.fail(LIMIT, f"nested more than {DEPTH} operations deep", span, helps=helps)
         children = (built[id(c)] if isinstance(c, Tree) else _plain(c) for c in subtree.children)
         built[id(subtree)] = getattr(builder, subtree.data)(span, *children)
+        if len(reporter.diagnostics) >= MISTAKES:
+            reporter.stop_on_errors()
     return built[id(tree)]
 
 

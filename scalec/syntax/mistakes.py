@@ -120,7 +120,7 @@ class Mistake:
 MISTAKES: tuple[Mistake, ...] = (
     Mistake(
         "a path stands in quotes",
-        'write `use "./mine.scale"`; only standard packs are named without: `use std.mup`',
+        'write `use "./mine.scale"`; only standard packs are named without: `use std.dims`',
         lambda p: p.within("use") and p.found in {".", "/", "~", "\\", "-", "//"},
         ("use ./mine.scale", "use ../packs/mine.scale", "use packs/mine.scale", "use /tmp/mine.scale"),
     ),
@@ -238,7 +238,7 @@ MISTAKES: tuple[Mistake, ...] = (
     ),
     Mistake(
         "`:` separates nothing",
-        "write `=` for a value and braces around a body: `rule r extends mup {{ ... }}`",
+        "write `=` for a value and braces around a body: `rule r extends parent {{ ... }}`",
         lambda p: p.found == ":",
         ("network n { embed(vocabulary: V) }", "rule r: { }", "rule r(alpha: 1) { }", "dim N: 4"),
     ),
@@ -258,19 +258,23 @@ MISTAKES: tuple[Mistake, ...] = (
         "`{last}` selects nothing",
         "write `{last} * {{ ... }}` for all, or name roles, shape classes or parameters",
         lambda p: p.last in {"tensor", "site"} and p.found == "{",
-        ("rule r { tensor { lr ~ 1 } }", "rule r { for adam { site { scale ~ 1 } } }"),
+        ("rule r { tensor { lr ~ 1 } }", "rule r { for opt { site { scale ~ 1 } } }"),
     ),
     Mistake(
         "`extends` comes before `for`",
         "write `rule NAME extends PARENT for OPTIMIZER {{ ... }}`",
         lambda p: p.found == "extends" and p.within("rule"),
-        ("rule r for adam extends mup { }",),
+        ("rule r for opt extends parent { }",),
     ),
     Mistake(
         "`{found}` does not come here in a check",
         "the order is `check RULE on NETWORK for OPTIMIZER under REGIME {{ expect ... }}`",
         lambda p: p.within("check") and p.found in {"on", "for", "under", "expect", "{"},
-        ("check mup for adam on gpt { }", "check mup on gpt under width for adam { }", "check mup { expect faithful }"),
+        (
+            "check mine for opt on net { }",
+            "check mine on net under width for opt { }",
+            "check mine { expect faithful }",
+        ),
     ),
     Mistake(
         "`{found}` is not known here",
@@ -280,8 +284,8 @@ MISTAKES: tuple[Mistake, ...] = (
             "ruel r { }",
             "netwrok n { }",
             "rule r { tensr * { lr ~ 1 } }",
-            "rule r extend mup { }",
-            "check mup on gpt { expects faithful }",
+            "rule r extend parent { }",
+            "check mine on net { expects faithful }",
             "optimizer o { updates spectral }",
         ),
     ),
@@ -289,7 +293,7 @@ MISTAKES: tuple[Mistake, ...] = (
         "`{found}` begins no declaration",
         "a declaration begins with `use`, `dim`, `regime`, `network`, `optimizer`, `rule`, `law` or `check`",
         lambda p: p.found != "" and p.keywords >= TOP,
-        ("import std.mup", "def r { }", "lr ~ 1", "dim N 4", "{ }"),
+        ("import std.dims", "def r { }", "lr ~ 1", "dim N 4", "{ }"),
     ),
     Mistake(
         "`{found}` begins no part of a rule",

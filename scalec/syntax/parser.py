@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,12 +25,11 @@ from scalec.diagnostics import Code, Diagnostic, Reporter, ScalecError
 from scalec.resources import data_folder
 from scalec.source import Source, Span
 from scalec.syntax import nodes
-from scalec.syntax.build import build
+from scalec.syntax.build import MISTAKES, build
 from scalec.syntax.mistakes import Place, explain, found_at
 
 SIZE = 128 * 1024
 NESTING = 64
-MISTAKES = 20  # shown in one run
 DECLARATION = re.compile(r'^(?:use|dim|regime|network|optimizer|rule|law|check)[ \t]+["\w]', re.MULTILINE)
 STARTS = ["start", "expression", "sizes", "ref", "joint"]
 CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -225,7 +224,7 @@ def _parse(rule: str, whole: Span) -> object:
 def _check_powers(words: list[_Word], reporter: Reporter) -> None:
     """`x^-1/2` is `(x^-1)/2` to the grammar and `x^(-1/2)` to many readers: neither is guessed."""
     shape = "".join("0" if word.kind == "NUMBER" else word.text[0] for word in words)
-    for match in re.finditer(r"\^(-?0)/0", shape):
+    for match in islice(re.finditer(r"\^(-?0)/0", shape), MISTAKES):
         power = "".join(word.text for word in words[match.start(1) : match.end(1)])
         first, last = words[match.start()], words[match.end() - 1]
         reporter.report(

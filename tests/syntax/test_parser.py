@@ -14,9 +14,9 @@ from scalec.catalogue import LIMIT, NOT_TEXT, SYNTAX, UNREADABLE
 from scalec.diagnostics import Code, Diagnostic, ScalecError
 from scalec.source import Source
 from scalec.syntax import nodes
-from scalec.syntax.build import DEPTH
+from scalec.syntax.build import DEPTH, MISTAKES
 from scalec.syntax.layout import to_text
-from scalec.syntax.parser import MISTAKES, NESTING, SIZE, parse, parse_expression, parse_sizes, read_source
+from scalec.syntax.parser import NESTING, SIZE, parse, parse_expression, parse_sizes, read_source
 from scalec.syntax.printer import expression_text
 
 
@@ -135,8 +135,9 @@ def test_a_missing_brace_hides_no_later_mistake() -> None:
     assert [d.span and d.span.line for d in found] == [1, 2]
 
 
-def test_the_number_of_mistakes_shown_is_limited() -> None:
-    assert len(mistakes_in("rule r { run { lr } }\n" * 1000)) == MISTAKES
+@pytest.mark.parametrize("line", ["rule r { run { lr } }", "law l = x^1/2", "law l = x^999", "law l = 1e999"])
+def test_the_number_of_mistakes_shown_is_limited(line: str) -> None:
+    assert len(mistakes_in(f"{line}\n" * 1000)) == MISTAKES
 
 
 # ---- powers ----------------------------------------------------------------------------------
