@@ -6,13 +6,13 @@ The plan's `wd` is in the optimizer's convention; decay per step is shown whatev
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
 from scalec.plan.model import Quantity
 from scalec.symbolic import formula as f
-from scalec.symbolic.formula import ZERO
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,27 @@ class Decay:
 
 
 def convert_decay(
-    numbers: dict[str, Quantity], decay: Decay, reporter: Reporter
+    numbers: dict[str, Quantity], decay: Decay, is_zero: Callable[[Quantity], bool], reporter: Reporter
 ) -> tuple[dict[str, Quantity], Quantity | None]:
     """The numbers with `wd` in the optimizer's convention, and decay per step where there is such a number."""
     if "wd" not in numbers or "lr" not in numbers:
         return numbers, None
     lr, wd = numbers["lr"], numbers["wd"]
     match decay.rule, decay.optimizer:
-        case rule, own if rule == own:
+        case rule, own if rule == own or is_zero(wd):
+            converted = wd
+        case "independent", "torch" if is_zero(lr):
+            reporter.report(
+                codes.DECAY,
+                "the optimizer decays by `lr * wd`, and `lr` is 0 here",
+                next((o.span for o in wd.origins if o.span), None),
+                helps=["set `wd = 0` where `lr = 0`"],
+            )
             converted = wd
         case "independent", "torch":
             converted = _times(wd, lr, -1)
         case "torch", "independent":
             converted = _times(wd, lr, 1)
-        case _ if wd.formula == ZERO:
-            converted = wd
         case _:
             reporter.report(
                 codes.DECAY,
@@ -49,12 +55,13 @@ def convert_decay(
                 helps=[f"say it in the optimizer's convention: `wd.kind = {decay.optimizer}`, or set `wd = 0`"],
             )
             converted = wd
-    return numbers | {"wd": converted}, _per_step(converted, lr, decay)
+    per_step = converted if is_zero(converted) else _per_step(converted, lr, decay)
+    return numbers | {"wd": converted}, per_step
 
 
 def _per_step(wd: Quantity, lr: Quantity, decay: Decay) -> Quantity | None:
     """How much of a weight one step takes away; L2 through a normalised update has no such number."""
-    if wd.formula == ZERO or decay.optimizer == "independent":
+    if decay.optimizer == "independent":
         return wd
     if decay.optimizer == "torch" or (decay.optimizer == "l2" and decay.family == "sgd"):
         return _times(wd, lr, 1)

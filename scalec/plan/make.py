@@ -15,22 +15,24 @@ from scalec.diagnostics import Reporter, ScalecError, did_you_mean
 from scalec.plan import sizes as size_table
 from scalec.plan.decay import Decay, convert_decay
 from scalec.plan.model import Choice, OptimizerClass, Origin, Plan, PlannedSite, PlannedTensor, Quantity
+from scalec.plan.sane import check_values
 from scalec.plan.select import block_names, called, selects
 from scalec.plan.tune import Tune
 from scalec.plan.values import Number, Scope, Word, apply
 from scalec.program.blocks import BLOCKS
 from scalec.program.program import Program, Site, Tensor
 from scalec.resolve import vocabulary as words
-from scalec.resolve.optimizers import Optimizer
+from scalec.resolve.optimizers import ATTRIBUTES, Optimizer
 from scalec.resolve.rules import RuleClause, RuleSet
 from scalec.source import Span
 from scalec.symbolic import formula as f
 from scalec.symbolic.evaluate import to_number
 from scalec.symbolic.formula import UNIT, ZERO, Formula
 from scalec.syntax import nodes
-from scalec.syntax.printer import clause_subject, expression_text, statement_text
+from scalec.syntax.printer import clause_subject, statement_text
 
 MUST_BE_SAID = ("lr", "eps", "wd")
+OF_THE_RUN = frozenset(words.RUN_ATTRIBUTES) - frozenset(ATTRIBUTES)  # batch, steps, ...: of no optimizer
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,11 @@ class _Planner:
         self.used_tunes: set[Tune] = set()
         self.shared: dict[object, PlannedTensor] = {}
         self.uncovered: dict[str, list[str]] = {}
-        self.baseless: dict[str, nodes.Expr] = {}
+        self.baseless: dict[str, Origin] = {}
+        self.anchorless: dict[str, list[str]] = {}
+        self.run: dict[str, Quantity] = {}
         self.named = self._base()
         self.base = size_table.complete(program, self.named)
-        self.based = frozenset(program.dimension if request.orders_only else self.base)
         self.fixed = frozenset(d.name for d in program.dimensions if not d.grows)
         self.dimensions: dict[str, Formula] = {d.name: f.symbol("size", d.name) for d in program.dimensions}
 
@@ -87,7 +90,7 @@ class _Planner:
         for given in self.request.at:
             size_table.check_names(self.program, given, self.request.spans, self.reporter)
         self._check_block_names()
-        run = self._run()
+        run = self._plan_run()
         tensors = tuple(self._tensor(t) for t in self.program.tensors)
         sites = tuple(self._site(s) for s in self.program.sites)
         self._report_leftovers()
@@ -95,7 +98,7 @@ class _Planner:
         sizes = tuple(size_table.target(self.program, g, self.named, self.reporter) for g in self.request.at)
         self.reporter.stop_on_errors()
         freed = dict.fromkeys((*self.named, *(name for given in self.request.at for name in given)))
-        return Plan(
+        made = Plan(
             self.rule.name,
             self.request.file,
             self.program,
@@ -107,6 +110,9 @@ class _Planner:
             sites,
             run,
         )
+        check_values(made, self.reporter)
+        self.reporter.stop_on_errors()
+        return made
 
     def _base(self) -> dict[str, Fraction]:
         """Base sizes that somebody named: the rule's, overridden by `--base`; others' dimensions are left out."""
@@ -150,21 +156,12 @@ class _Planner:
         )
         assert len(tensor.uses) == 1, "tied tensors are not lowered yet"
         self._apply(clauses, values, self._scope(sizes, f"tensor `{tensor.path}`"))
-        self._tune(tunes, values)
         decay = Decay(values.words["wd.kind"].word, self.optimizer.decay, self.optimizer.family)
         dist = values.words["init.dist"]
-        if dist.word in ("zero", "ones"):
-            mean = UNIT if dist.word == "ones" else ZERO
-            values.numbers |= {"init.std": _constant(ZERO, dist), "init.mean": _constant(mean, dist)}
-        if self.request.orders_only:
-            for number in values.numbers.values():
-                number.anchor = number.anchor or UNIT
-        numbers = {
-            name: n.finish()
-            for name, n in values.numbers.items()
-            if n.anchor is not None and (n.covered or name not in MUST_BE_SAID)
-        }
-        numbers, per_step = convert_decay(numbers, decay, self.reporter)
+        constant = _constants(dist)
+        self._tune((t for t in tunes if t.attribute not in constant), values)
+        said = {n: v for n, v in (values.numbers | constant).items() if v.covered or n not in MUST_BE_SAID}
+        numbers, per_step = convert_decay(self._finish(said, tensor.path), decay, self._is_zero, self.reporter)
         return PlannedTensor(
             tensor,
             self.optimizer.name,
@@ -183,9 +180,9 @@ class _Planner:
         self._tune(self._tunes(site), values)
         if site.required and not values.numbers["scale"].covered:
             self.uncovered.setdefault("scale", []).append(site.path)
-        return PlannedSite(site, {name: n.finish() for name, n in values.numbers.items()})
+        return PlannedSite(site, self._finish(values.numbers, site.path))
 
-    def _run(self) -> dict[str, Quantity | Choice]:
+    def _plan_run(self) -> dict[str, Quantity | Choice]:
         """Run-level quantities: the optimizer's defaults, then the rule's `run` clauses, then tuned values."""
         numbers = {
             name: _default(f.number(to_number(value, self.reporter))) if value else Number(None, [])
@@ -193,15 +190,35 @@ class _Planner:
         }
         values = _Values(numbers, {})
         clauses = [c for c in self.clauses if c.node.kind == "run"]
-        self._apply(clauses, values, self._scope(self.dimensions, "the run"))
+        self._apply(clauses, values, Scope(self.dimensions, (), self.fixed, "the run"))
         for tune in self.request.tunes:
-            if tune.selector in (None, "run"):
+            known = tune.attribute in values.numbers or tune.attribute in OF_THE_RUN
+            if known and tune.selector in (None, "run"):
                 self.used_tunes.add(tune)
                 values.numbers.setdefault(tune.attribute, Number(None, [])).tune(f.number(tune.value), tune.origin)
-        return {
-            **{name: n.finish() for name, n in values.numbers.items() if n.anchor is not None},
-            **{name: w.finish() for name, w in values.words.items()},
-        }
+        self.run = self._finish(values.numbers, "run")
+        return {**self.run, **{name: w.finish() for name, w in values.words.items()}}
+
+    def _finish(self, numbers: Mapping[str, Number], path: str) -> dict[str, Quantity]:
+        """The numbers that start somewhere; notes what has no anchor, or no base size to move from."""
+        if self.request.orders_only:
+            return {name: replace(n, anchor=n.anchor or UNIT).finish() for name, n in numbers.items()}
+        finished = {name: n.finish() for name, n in numbers.items() if n.anchor is not None}
+        for name, number in numbers.items():
+            if number.anchor is None and number.covered:
+                self.anchorless.setdefault(name, []).append(path)
+        for quantity in finished.values():
+            for s in f.symbols(quantity.formula):
+                if s.kind == "run" and s.name not in self.run:
+                    self.anchorless.setdefault(s.name, []).append(path)
+                elif s.kind in ("base", "ratio") and s.name not in self.base:
+                    self.baseless.setdefault(s.name, quantity.origins[-1])
+        return finished
+
+    def _is_zero(self, quantity: Quantity) -> bool:
+        """Whether it is 0 at every size, be it since the run's value is."""
+        runs = (s for s in f.symbols(quantity.formula) if s.kind == "run" and s.name in self.run)
+        return quantity.formula == ZERO or any(self.run[s.name].formula == ZERO for s in runs)
 
     # ---- clauses -----------------------------------------------------------------------------
     def _matching(self, kind: nodes.Kind, place: Tensor | Site) -> list[RuleClause]:
@@ -211,7 +228,7 @@ class _Planner:
 
     def _scope(self, sizes: dict[str, Formula], where: str) -> Scope:
         run = tuple(name for name, _ in self.optimizer.uses)
-        return Scope(sizes, run, self.fixed, self.based, where, self.baseless)
+        return Scope(sizes, run, self.fixed, where)
 
     def _apply(self, clauses: Iterable[RuleClause], values: _Values, scope: Scope) -> None:
         for clause in clauses:
@@ -242,14 +259,13 @@ class _Planner:
     # ---- tuned values ------------------------------------------------------------------------
     def _tunes(self, place: Tensor | Site) -> tuple[Tune, ...]:
         everywhere = isinstance(place, Tensor)
-        found = [t for t in self.request.tunes if (everywhere if t.selector is None else called(t.selector, place))]
-        self.used_tunes.update(found)
-        return tuple(found)
+        return tuple(t for t in self.request.tunes if (everywhere if t.selector is None else called(t.selector, place)))
 
     def _tune(self, tunes: Iterable[Tune], values: _Values) -> None:
         """A bare `ATTR=value` is the run's value where the run has one, so that one number moves all."""
         for tune in tunes:
             if tune.attribute in values.numbers:
+                self.used_tunes.add(tune)
                 of_run = tune.selector is None and tune.attribute in self._uses()
                 value = f.symbol("run", tune.attribute) if of_run else f.number(tune.value)
                 values.numbers[tune.attribute].tune(value, tune.origin)
@@ -259,7 +275,7 @@ class _Planner:
         known = (*BLOCKS, *block_names((*self.program.tensors, *self.program.sites)))
         for clause in self.clauses:
             for _, path in clause.within:
-                if path.text not in known:
+                if clause.own and path.text not in known:
                     self.reporter.report(
                         codes.UNKNOWN_WORD,
                         f"no block is called `{path.text}`",
@@ -271,17 +287,24 @@ class _Planner:
         """One finding for all sizes without a base; those that follow another's are left to that one."""
         missing = [n for n in self.baseless if self.program.dimension[n].default is None]
         if missing:
-            text, span = expression_text(self.baseless[missing[0]]), self.baseless[missing[0]].span
+            first = self.baseless[missing[0]]
             said, asked = (sep.join(f"{m}{eq}..." for m in missing) for sep, eq in ((", ", " = "), (",", "=")))
             self.reporter.report(
                 codes.NO_BASE,
-                f"no base size for {_listed(missing)}, which `{text}` is relative to",
-                span,
+                f"no base size for {_listed(missing)}, which `{first.text}` is relative to",
+                first.span,
                 helps=[f"`base {said}` in the rule, or `--base {asked}`"],
             )
 
     def _report_leftovers(self) -> None:
         self._report_baseless()
+        for name, paths in self.anchorless.items():
+            self.reporter.report(
+                codes.NO_ANCHOR,
+                f"nothing says where `{name}` of {_listed(list(dict.fromkeys(paths)))} starts",
+                self.rule.span,
+                helps=[f"`--tune {name}=...`, `run {{ {name} = ... }}` in the rule, or a default of the optimizer"],
+            )
         for clause in self.clauses:
             if clause.own and clause.node.kind != "run" and id(clause) not in self.matched:
                 self.reporter.report(
@@ -315,9 +338,12 @@ def _default(value: Formula) -> Number:
     return Number(value, [])
 
 
-def _constant(value: Formula, word: Word) -> Number:
-    """A number that a word implies: a zero init has standard deviation 0."""
-    return Number(value, word.origins, origins_law=word.origins)
+def _constants(dist: Word) -> dict[str, Number]:
+    """The numbers that a word implies: a zero init has mean and standard deviation 0."""
+    if dist.word not in ("zero", "ones"):
+        return {}
+    mean = UNIT if dist.word == "ones" else ZERO
+    return {n: Number(v, dist.origins, origins_law=dist.origins) for n, v in (("init.std", ZERO), ("init.mean", mean))}
 
 
 def _listed(paths: list[str]) -> str:

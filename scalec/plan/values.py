@@ -7,9 +7,8 @@ stay, since they are what a tuned per-tensor constant is written with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
@@ -43,8 +42,7 @@ class Number:
 
     def set(self, value: Formula, origin: Origin) -> None:
         self._lose(*self.origins_anchor, *self.origins_law)
-        self.anchor, self.factor = at_base(value), UNIT
-        self.law = f.divide(value, self.anchor) if self.anchor != f.ZERO else UNIT
+        (self.anchor, self.law), self.factor = _split(value), UNIT
         self.origins_anchor, self.origins_law = [origin], [origin]
 
     def follow(self, law: Formula, origin: Origin) -> None:
@@ -52,9 +50,9 @@ class Number:
         self.law, self.origins_law = law, [origin]
 
     def multiply(self, value: Formula, origin: Origin) -> None:
-        base = at_base(value)
+        base, law = _split(value)
         self.factor = f.mul(self.factor, base)
-        self.law = f.mul(self.law, f.divide(value, base))
+        self.law = f.mul(self.law, law)
         self.origins_anchor.append(origin)
         self.origins_law.append(origin)
 
@@ -63,8 +61,10 @@ class Number:
         self.origins_law.append(origin)
 
     def tune(self, value: Formula, origin: Origin) -> None:
+        """`value` is the attribute's own, also where the clauses speak of its complement."""
         self._lose(*(o for o in self.origins_anchor if o not in self.origins_law))
-        self.anchor, self.origins_anchor = value, [origin]
+        self.anchor = f.add(UNIT, f.mul(f.number(-1), value)) if self.complement else value
+        self.origins_anchor = [origin]
 
     def _lose(self, *origins: Origin) -> None:
         self.losers.extend(o for o in origins if o not in self.losers)
@@ -75,6 +75,14 @@ class Number:
         origins = tuple(dict.fromkeys((*self.origins_anchor, *self.origins_law)))
         losers = tuple(o for o in self.losers if o not in origins)
         return Quantity(anchor, self.law, f.mul(anchor, self.law), origins, losers, self.complement)
+
+
+def _split(value: Formula) -> tuple[Formula, Formula]:
+    """A value as what it is at the base and how it moves from there."""
+    anchor = at_base(value)
+    if anchor == f.ZERO and value != f.ZERO:
+        raise f.FormulaError("the value is 0 at the base, so nothing can move from there")
+    return anchor, UNIT if anchor == f.ZERO else f.divide(value, anchor)
 
 
 @dataclass
@@ -95,25 +103,20 @@ class Word:
 
 @dataclass(frozen=True)
 class Scope:
-    """The sizes an expression may name at one tensor, site or the run, and the base sizes there are.
+    """The sizes an expression may name at one tensor, site or the run.
 
     `sizes`: relative sizes and dimensions as formulas; `run` run-level quantities; `fixed` dimensions
-    that never move; `based` dimensions that have a base size; `baseless` collects those that an
-    expression needed one of, so that a missing base is reported once.
+    that never move.
     """
 
     sizes: Names
     run: tuple[str, ...]
     fixed: frozenset[str]
-    based: frozenset[str]
     where: str
-    baseless: dict[str, nodes.Expr]
 
     def value(self, expr: nodes.Expr, reporter: Reporter) -> Formula:
         """The expression at the target size (`=`, `*=`)."""
-        result = to_formula(expr, self._names(lambda size: size), self.known, reporter)
-        self._need_base([s.name for s in f.symbols(result) if s.kind == "base"], expr)
-        return result
+        return to_formula(expr, self._names(lambda size: size), self.known, reporter)
 
     def law(self, expr: nodes.Expr, reporter: Reporter) -> Formula:
         """The expression with every size as its ratio to the base (`~`, `*~`): 1 at the base."""
@@ -127,8 +130,7 @@ class Scope:
                 helps=(f"`*= {text}` multiplies the value, base included",),
             )
         result = to_formula(expr, self._names(lambda size: ratio(size, self.fixed)), self.known, reporter)
-        self._need_base([s.name for s in f.symbols(result) if s.kind in ("ratio", "base", "size")], expr)
-        if f.exact(at_base(result), lambda s: Fraction(1)) != 1:
+        if f.as_number(at_base(result)) != 1:
             reporter.fail(
                 codes.LAW_SUM,
                 f"the law `{expression_text(expr)}` is not 1 at the base",
@@ -151,14 +153,16 @@ class Scope:
 
         return look_up
 
-    def _need_base(self, names: Iterable[str], expr: nodes.Expr) -> None:
-        for name in names:
-            if name not in self.based:
-                self.baseless.setdefault(name, expr)
-
 
 def apply(number: Number, statement: nodes.Set, scope: Scope, origin: Origin, reporter: Reporter) -> None:
-    """Let one statement act on a numeric attribute."""
+    """Let one statement act on a numeric attribute. Raises ScalecError where it has no meaning."""
+    try:
+        _apply(number, statement, scope, origin, reporter)
+    except f.FormulaError as error:
+        reporter.fail(codes.EXPRESSION, str(error), statement.value.span)
+
+
+def _apply(number: Number, statement: nodes.Set, scope: Scope, origin: Origin, reporter: Reporter) -> None:
     if statement.complement != number.complement and statement.op != "=":
         _complement(number)
     number.complement = statement.complement

@@ -41,7 +41,7 @@ def is_sum(expr: nodes.Expr) -> nodes.Expr | None:
                 return expr
             return is_sum(left) or (None if op == "^" else is_sum(right))
         case nodes.Negate(operand):
-            return expr if is_sum(operand) is None else is_sum(operand)
+            return is_sum(operand)
         case nodes.Call(_, arguments):
             return next((found for a in arguments if (found := is_sum(a))), None)
         case nodes.Number() | nodes.Name():

@@ -68,6 +68,9 @@ Atom = Symbol | Root | Apply | Sum
 Formula = Product | Sum
 
 
+MAX_BITS = 4096  # of a number under a power: beyond every float, and far below what takes time
+
+
 class FormulaError(ValueError):
     """The operation has no exact positive meaning: division by zero, root of a negative number."""
 
@@ -269,6 +272,9 @@ def _product(coefficient: Fraction, powers: Mapping[Atom, Fraction]) -> Formula:
 
 
 def _number_power(value: Fraction, exponent: Fraction) -> tuple[Fraction, dict[Atom, Fraction]]:
+    bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+    if abs(value) != 1 and bits * abs(exponent) > MAX_BITS:
+        raise FormulaError("a number is too large to be written out")
     if exponent.denominator == 1:
         return value**exponent.numerator, {}
     if value < 0:

@@ -1,0 +1,47 @@
+"""Every value of a plan is a number at every size asked for. Input: a Plan. Output: diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from math import isfinite
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter
+from scalec.plan.model import Plan, Quantity
+
+NOT_NEGATIVE = ("init.std", "lr", "eps", "wd")
+
+
+def check_values(plan: Plan, reporter: Reporter) -> None:
+    """Report what has no value at a size: a root of a negative sum, a division by 0, an overflow."""
+    for name, path, quantity in _quantities(plan):
+        for sizes in plan.sizes:
+            reason = _reason(plan, name, quantity, sizes)
+            if reason:
+                shown = ", ".join(f"{dim} = {size}" for dim, size in sizes.items())
+                span = next((o.span for o in reversed(quantity.origins) if o.span), None)
+                reporter.report(codes.EXPRESSION, f"`{name}` of `{path}` is {reason}", span, notes=[f"at {shown}"])
+                break
+
+
+def _quantities(plan: Plan) -> Iterator[tuple[str, str, Quantity]]:
+    """Attribute, first path that has it, quantity; what tensors share comes once."""
+    run = {name: q for name, q in plan.run.items() if isinstance(q, Quantity)}
+    places = {"run": run} | {t.tensor.path: t.numbers for t in plan.tensors}
+    seen: set[int] = set()
+    for path, numbers in (places | {s.site.path: s.numbers for s in plan.sites}).items():
+        if id(numbers) not in seen:
+            seen.add(id(numbers))
+            yield from ((name, path, q) for name, q in numbers.items())
+
+
+def _reason(plan: Plan, name: str, quantity: Quantity, sizes: Mapping[str, Fraction]) -> str:
+    """Why it is no value here, empty where it is one."""
+    try:
+        number = plan.value(quantity, sizes)
+    except (ArithmeticError, ValueError, TypeError):  # a complex number is a TypeError
+        return "no number"
+    if not isfinite(number):
+        return "not finite"
+    return f"{number:g}, and cannot be negative" if name in NOT_NEGATIVE and number < 0 else ""
