@@ -107,19 +107,21 @@ def plan(workspace: Workspace, operands: Operands, request: PlanRequest) -> Plan
 def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
     """Names and kinds of everything the file under work declares; nothing is proved."""
     reporter = Reporter()
-    for name in workspace.unit.names("network"):
-        with _collected(reporter):
-            declaration = workspace.unit.own[("network", name)]
-            network = resolve_network(workspace, nodes.Ref(name, span=declaration.span), reporter)
-            if network:
-                lower(network, reporter)
-    for name in workspace.unit.names("optimizer"):
-        resolve_optimizer(workspace, name, reporter)
-    for name in workspace.unit.names("rule"):
-        with _collected(reporter):
-            declaration = workspace.unit.own[("rule", name)]
-            optimizers = tuple(workspace.candidates("optimizer", workspace.main))
-            resolve_rule(workspace, nodes.Ref(name, span=declaration.span), optimizers, reporter)
+    optimizers = tuple(workspace.candidates("optimizer", workspace.main))
+    for declaration in workspace.unit.own.values():
+        with _collected(reporter) as own:
+            match declaration:
+                case nodes.NetworkDecl() if all(p.value for p in declaration.params):
+                    network = resolve_network(workspace, _as_declared(declaration), own)
+                    own.stop_on_errors()
+                    assert network is not None
+                    lower(network, own)
+                case nodes.OptimizerDecl(name):
+                    resolve_optimizer(workspace, name, own)
+                case nodes.RuleDecl() | nodes.Derived():
+                    resolve_rule(workspace, _as_declared(declaration), optimizers, own)
+                case _:
+                    pass  # a network that needs arguments is examined where it gets them
     for check in workspace.unit.checks:
         workspace.find("rule", check.rule.path, workspace.main, check.rule.span, reporter)
         workspace.find("network", check.network.path, workspace.main, check.network.span, reporter)
@@ -139,12 +141,22 @@ def diagnose_text(text: str, name: str = "<string>") -> tuple[Diagnostic, ...]:
 
 
 @contextmanager
-def _collected(reporter: Reporter) -> Iterator[None]:
-    """A pass that stops has reported; what comes after it is examined all the same."""
+def _collected(reporter: Reporter) -> Iterator[Reporter]:
+    """A reporter for one declaration: where it stops, the next one is examined all the same."""
+    own = Reporter()
     try:
-        yield
+        yield own
     except ScalecError as error:
-        reporter.diagnostics.extend(d for d in error.diagnostics if d not in reporter.diagnostics)
+        own.diagnostics = list(error.diagnostics)
+    reporter.diagnostics.extend(d for d in own.diagnostics if d not in reporter.diagnostics)
+
+
+def _as_declared(declaration: nodes.NetworkDecl | nodes.RuleDecl | nodes.Derived) -> nodes.Ref:
+    """A reference to a declaration; parameters without a default stand for themselves."""
+    params = declaration.params if not isinstance(declaration, nodes.Derived) else ()
+    open_ = [p for p in params if p.value is None]
+    arguments = tuple(nodes.Argument(p.name, nodes.Name(p.name, span=p.span), span=p.span) for p in open_)
+    return nodes.Ref(declaration.name, arguments, span=declaration.span)
 
 
 def compile_files(workspace: Workspace, operands: Operands, request: PlanRequest) -> tuple[EmittedFile, ...]:
@@ -200,7 +212,9 @@ class _Chooser:
     def optimizer(self, rule: nodes.Ref) -> str | None:
         """The one optimizer that the rule and all its ancestors are for, if it is one."""
         home = self.home("rule", rule.path)
-        named = list(self._owners(home, rule.path, home.main, frozenset()))
+        named = list(self._owners(home, rule.path, home.main, set()))
+        if any(d.severity == "error" for d in self.reporter.diagnostics):
+            return None
         known = tuple(home.candidates("optimizer", home.main))
         suitable = [o for o in known if all(o in owners for owners in named)]
         if len(suitable) == 1:
@@ -208,15 +222,16 @@ class _Chooser:
         self._ask("optimizer", suitable)
         return None
 
-    def _owners(self, home: Workspace, name: str, unit: str, seen: frozenset[str]) -> Iterator[tuple[str, ...]]:
+    def _owners(self, home: Workspace, name: str, unit: str, seen: set[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
         """What each rule of an ancestry that says `for` is for."""
         found = home.find("rule", name, unit, None, self.reporter)
-        if found is None or name in seen or not isinstance(found.declaration, nodes.RuleDecl):
+        if found is None or (found.unit, name) in seen or not isinstance(found.declaration, nodes.RuleDecl):
             return
+        seen.add((found.unit, name))
         if found.declaration.owners:
             yield tuple(o.text for o in found.declaration.owners)
         for parent in found.declaration.parents:
-            yield from self._owners(home, parent.path, found.unit, seen | {name})
+            yield from self._owners(home, parent.path, found.unit, seen)
 
     def _leaves(self, kind: Kind) -> tuple[str, ...]:
         """Names of that kind declared in the file under work that no other one there extends."""

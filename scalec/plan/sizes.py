@@ -10,7 +10,7 @@ from scalec.diagnostics import Reporter, did_you_mean
 from scalec.program.program import Program, Region
 from scalec.source import Span
 from scalec.symbolic import formula as f
-from scalec.symbolic.formula import Formula, Product, Sum, Symbol, exact, symbols
+from scalec.symbolic.formula import Formula, FormulaError, Product, Sum, Symbol, exact, symbols
 from scalec.symbolic.text import plain
 
 Sizes = dict[str, Fraction]
@@ -42,7 +42,7 @@ def check_names(program: Program, given: Mapping[str, Fraction], spans: Mapping[
 def complete(program: Program, *given: Mapping[str, Fraction]) -> Sizes:
     """Each dimension from the first mapping that names it, else its fixed size, else its default.
 
-    Dimensions that nothing determines are left out.
+    Dimensions that nothing determines are left out, and those whose default is no rational number here.
     """
     known: Sizes = {}
     for dimension in program.dimensions:
@@ -56,10 +56,18 @@ def complete(program: Program, *given: Mapping[str, Fraction]) -> Sizes:
             return {d.name: known[d.name] for d in program.dimensions if d.name in known}
         for dimension in ready:
             assert dimension.default is not None
-            number = exact(dimension.default, lambda s: known[s.name])
-            assert number is not None, "defaults are rational in sizes"
-            known[dimension.name] = number
+            number = _exact(dimension.default, known)
+            if number is not None:
+                known[dimension.name] = number
             waiting.remove(dimension)
+
+
+def _exact(formula: Formula, sizes: Sizes) -> Fraction | None:
+    """The exact value at sizes; None where it is irrational, or divides by 0."""
+    try:
+        return exact(formula, lambda s: sizes[s.name])
+    except FormulaError:
+        return None
 
 
 def target(program: Program, given: Mapping[str, Fraction], base: Mapping[str, Fraction], reporter: Reporter) -> Sizes:
@@ -67,20 +75,21 @@ def target(program: Program, given: Mapping[str, Fraction], base: Mapping[str, F
     sizes = complete(program, given, base)
     missing = [d.name for d in program.dimensions if d.name not in sizes]
     if missing:
+        defaults = {name: program.dimension[name].default for name in missing}
         reporter.report(
             codes.MISSING_SIZE,
             f"no size for {', '.join(f'`{m}`' for m in missing)}",
+            notes=[f"the default `{plain(d)}` of `{name}` gives none" for name, d in defaults.items() if d],
             helps=[f"name it: `--at {','.join(f'{m}=...' for m in missing)}`"],
         )
         return sizes
     for what, formula in _built_with(program):
-        number = exact(formula, lambda s: sizes[s.name])
+        number = _exact(formula, sizes)
         if number is None or number.denominator != 1 or number < 1:
             values = ", ".join(f"{s.name} = {sizes[s.name]}" for s in symbols(formula))
-            text = "not rational" if number is None else str(number)
             reporter.report(
                 codes.NOT_INTEGER,
-                f"{what} is `{plain(formula)}` = {text}, not a positive integer",
+                f"{what} is `{plain(formula)}`{'' if number is None else f' = {number}'}, not a positive integer",
                 notes=[f"with {values}"],
             )
     return sizes

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scalec import catalogue as codes
-from scalec.diagnostics import Reporter
+from scalec.diagnostics import Reporter, ScalecError
 from scalec.program.ops import Operation
 from scalec.program.program import Axis, OptionValue, Region, ShapeClass, Site, Storage, Tensor, Use
-from scalec.symbolic.formula import UNIT, Formula, Product, Sum, symbols
+from scalec.symbolic.formula import UNIT, Formula, FormulaError, Product, Sum, symbols
 from scalec.symbolic.text import plain
 from scalec.syntax import nodes
 
@@ -153,7 +153,7 @@ class Block:
         return path
 
     def same_width(self, before: Value, after: Value) -> None:
-        if before.width != after.width:
+        if before.width != after.width and not self.builder.broken:
             self.builder.reporter.report(
                 codes.BLOCK_PLACE,
                 f"`{self.spec.kind}` changes the width of the stream",
@@ -203,6 +203,8 @@ class Builder:
         self.sites: list[Site] = []
         self.context: Formula | None = None
         self.taken: set[str] = set()
+        self.modules: set[str] = set()
+        self.broken = False
 
     def emit(self, operation: Operation) -> str:
         self.operations.append(operation)
@@ -246,6 +248,8 @@ class Builder:
     def sequence(self, at: Block, x: Value, place: Place | None = None) -> Value:
         """Lower the blocks in the braces of `at`, one after the other."""
         for node in self._body(at):
+            if node.kind == "branch":
+                self.reporter.report(codes.BLOCK_PLACE, "`branch` stands in a `sum`", node.span)
             x = self.block(node, at, x, place)
         return x
 
@@ -267,14 +271,25 @@ class Builder:
         return outs
 
     def block(self, node: nodes.Block, parent: Block, x: Value, place: Place | None = None) -> Value:
-        """Lower one block; its region becomes the parent's next child."""
+        """Lower one block; its region becomes the parent's next child.
+
+        A block with a mistake is reported and left out, so that the others can be read too.
+        """
         if place is None:
             within = (*parent.place.within, parent.spec.kind)
             place = Place(parent.place.path, parent.place.stored, within, parent.place.axes)
-        at = self.read(self, node, place)
-        out = at.spec.lower(self, at, x)
-        parent.children.append(at.region())
-        return out
+        try:
+            at = self.read(self, node, place)
+            out = at.spec.lower(self, at, x)
+        except FormulaError as error:
+            self.reporter.report(codes.EXPRESSION, str(error), node.span)
+        except ScalecError:
+            pass  # reported
+        else:
+            parent.children.append(at.region())
+            return out
+        self.broken = True
+        return x
 
     def _body(self, at: Block) -> list[nodes.Block]:
         for item in at.node.body or ():

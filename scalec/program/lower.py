@@ -9,7 +9,7 @@ from keyword import iskeyword
 from typing import NoReturn
 
 from scalec import catalogue as codes
-from scalec.diagnostics import Reporter, did_you_mean
+from scalec.diagnostics import Reporter, ScalecError, did_you_mean
 from scalec.program.blocks import BLOCKS, PLANNED_BLOCKS, PLANNED_OPTIONS
 from scalec.program.building import Block, BlockSpec, Builder, Option, Place, Value
 from scalec.program.program import Dimension, OptionValue, Program
@@ -26,11 +26,12 @@ def lower(network: NetworkDef, reporter: Reporter) -> Program:
     dimensions = _dimensions(network, reporter)
     reader = _Reader({d.name for d in dimensions}, reporter)
     growing = frozenset(d.name for d in dimensions if d.grows)
-    builder = Builder(reader.block, growing, _depth(network.items, reader), reporter)
+    builder = Builder(reader.block, growing, None, reporter)
     root = nodes.Block("sequence", span=network.span, body=network.items)
     at = Block(builder, root, BlockSpec("sequence", (), _nothing, None, body=True), Place(), "", "", {})
     _check_ends(network, reporter)
-    reporter.stop_on_errors()
+    builder.broken = any(d.severity == "error" for d in reporter.diagnostics)
+    builder.depth = _depth(network.items, reader)
     builder.sequence(at, Value("", UNIT), Place())
     reporter.stop_on_errors()
     return Program(
@@ -77,8 +78,8 @@ def _depth(items: tuple[nodes.Block | nodes.Let, ...], reader: _Reader) -> Formu
         if isinstance(item, nodes.Let) or not item.body:
             continue
         inner = _depth(item.body, reader)
-        if item.kind == "repeat" and item.arguments and not isinstance(item.arguments[0].value, tuple):
-            counts.append(mul(reader.size(item.arguments[0].value), inner or UNIT))
+        if item.kind == "repeat":
+            counts.append(mul(reader.count(item), inner or UNIT))
         elif inner is not None:
             counts.append(inner)
     return add(*counts) if counts else None
@@ -140,10 +141,20 @@ class _Reader:
     def size(self, expr: nodes.Expr) -> Formula:
         return to_formula(expr, self.scope.get, tuple(self.scope), self.reporter)
 
+    def count(self, repeat: nodes.Block) -> Formula:
+        """How often a block is repeated; 1 where that does not read, which `block` will report."""
+        value = repeat.arguments[0].value if repeat.arguments else ()
+        try:
+            return UNIT if isinstance(value, tuple) else self.size(value)
+        except ScalecError:
+            return UNIT
+
     def block(self, builder: Builder, node: nodes.Block, place: Place) -> Block:
         spec = BLOCKS.get(node.kind)
         if spec is None:
             self._unknown(node)
+        if place.within and (spec.opens or spec.kind == "readout"):
+            self.reporter.fail(codes.BLOCK_PLACE, f"`{spec.kind}` cannot stand inside another block", node.span)
         if (node.body is not None) != spec.body:
             wanted = "takes blocks in braces" if spec.body else "takes no braces"
             self.reporter.fail(codes.BLOCK_PLACE, f"`{spec.kind}` {wanted}", node.span)
@@ -169,9 +180,11 @@ class _Reader:
             return spec.kind, spec.kind
         if node.name is None:
             name = builder.unique(f"{place.path}{spec.name}").removeprefix(place.path)
-            return name, (spec.stored or spec.name) + name.removeprefix(spec.name)
+            stored = (spec.stored or spec.name) + name.removeprefix(spec.name)
+            builder.taken.add(f"{place.stored}{stored}")
+            return name, stored
         check_identifier(node.name, node.span, self.reporter)
-        if f"{place.path}{node.name}" in builder.taken:
+        if {f"{place.path}{node.name}", f"{place.stored}{node.name}"} & builder.taken:
             self.reporter.report(codes.DUPLICATE_NAME, f"another block here is called `{node.name}`", node.span)
         builder.taken.add(f"{place.path}{node.name}")
         return node.name, node.name

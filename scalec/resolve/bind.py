@@ -17,6 +17,7 @@ from scalec.syntax import nodes
 
 N = TypeVar("N")
 Bindings = Mapping[str, nodes.Expr]
+LARGEST = 256  # operations in the value of a parameter
 
 
 def bind(
@@ -46,11 +47,30 @@ def bind(
         if value is None and param.value is None:
             reporter.report(codes.ARGUMENTS, f"`{owner}` needs a value for parameter `{param.name}`",
                             ref.span if ref else span)  # fmt: skip
-        elif value is not None:
-            bound[param.name] = value
-        elif param.value is not None:
-            bound[param.name] = substitute(param.value, bound)
+            continue
+        expr = substitute(param.value, bound) if value is None else value
+        assert expr is not None
+        if _size(expr) > LARGEST:
+            reporter.fail(codes.LIMIT, f"the value of parameter `{param.name}` of `{owner}` is too large", expr.span)
+        bound[param.name] = expr
     return bound
+
+
+def _size(expr: nodes.Expr) -> int:
+    """Nodes of the tree, counted to a little beyond the limit: values that double each time are cut off."""
+    count, queue = 0, [expr]
+    while queue and count <= LARGEST:
+        node, count = queue.pop(), count + 1
+        match node:
+            case nodes.Negate(operand):
+                queue.append(operand)
+            case nodes.Binary(_, left, right):
+                queue += (left, right)
+            case nodes.Call(_, arguments):
+                queue += arguments
+            case nodes.Number() | nodes.Name():
+                pass
+    return count
 
 
 def substitute(node: N, bindings: Bindings) -> N:

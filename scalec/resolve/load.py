@@ -100,7 +100,7 @@ class Workspace:
                 f"{kind} `{name}` is declared in several used files",
                 span,
                 labels=[(f.declaration.span, "declared here") for f in found],
-                helps=[f"name the wanted one: `use {found[0].unit} ({name})`"],
+                helps=["ask only one of them for it: `use FILE (NAME, ...)` names what is wanted"],
             )
         else:
             elsewhere = [k for k in sorted(self.units) if (kind, name) in self.units[k].own]
@@ -117,8 +117,9 @@ class Workspace:
             key, names = queue.pop(0)
             yield key, names
             for used, wanted in self.units[key].uses:
-                step = (used, wanted or names)
-                if step not in seen:
+                both = tuple(n for n in wanted if n in names) if wanted and names else wanted or names
+                step = (used, both)
+                if (both or not names) and step not in seen:
                     seen.add(step)
                     queue.append(step)
 
@@ -150,6 +151,7 @@ class _Loader:
     def __init__(self) -> None:
         self.reporter = Reporter()
         self.units: dict[str, Unit] = {}
+        self.named: list[tuple[nodes.Use, str]] = []
         self.standard = standard_files()
 
     def load_path(self, path: Path, name: str) -> Workspace:
@@ -167,7 +169,11 @@ class _Loader:
 
     def _finish(self, key: str) -> Workspace:
         self.reporter.stop_on_errors()
-        return Workspace(key, self.units)
+        workspace = Workspace(key, self.units)
+        for use, used in self.named:
+            self._check_names(use, used, workspace)
+        self.reporter.stop_on_errors()
+        return workspace
 
     def _key(self, path: Path) -> str:
         resolved = path.resolve()
@@ -204,13 +210,11 @@ class _Loader:
         for use, used in found:
             if used:
                 self._read(used[0], used[1], used[2])
-                self._check_names(use, used[0])
+                self.named.append((use, used[0]))
 
-    def _check_names(self, use: nodes.Use, key: str) -> None:
-        unit = self.units.get(key)
-        if unit is None:
-            return
-        known = [name for _, name in unit.own]
+    def _check_names(self, use: nodes.Use, key: str, workspace: Workspace) -> None:
+        """What a `use` asks a file for is declared there, or in what that file uses."""
+        known = [name for kind in KINDS.values() for name in workspace.candidates(kind, key)]
         for wanted in use.names:
             if wanted.text not in known:
                 self.reporter.report(
@@ -236,9 +240,17 @@ class _Loader:
         path = (folder or Path()) / use.target
         if path.suffix != SUFFIX:
             reason = f"its name does not end in `{SUFFIX}`"
-        elif not path.is_file():
+        elif not _is_file(path):
             reason = "there is no such file"
         else:
             return self._key(path), path, str(path)
         self.reporter.report(codes.FILE_NOT_FOUND, f"cannot use `{use.target}`: {reason}", use.span)
         return None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is an ordinary file; a name that the system refuses is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -19,6 +19,8 @@ from scalec.source import Span
 from scalec.syntax import nodes
 from scalec.syntax.printer import expression_text
 
+NOT_YET = ("init.shared", "frozen", "optimizer")
+
 
 @dataclass(frozen=True)
 class RuleClause:
@@ -136,7 +138,7 @@ class _Flattener:
                 case nodes.Cite():
                     self.cites.append(part)
                 case nodes.Base():
-                    self.base.extend(part.sizes)
+                    self._base(part.sizes, unit)
                 case nodes.Demand():
                     self._unsupported(f"`{part.kind}`", part.span)
                 case nodes.Section():
@@ -146,6 +148,14 @@ class _Flattener:
                     clause_owners, clause_within = self._qualify(part.qualifiers, owners, within, unit)
                     if self._check_clause(part):
                         self.clauses.append(RuleClause(rule, part, clause_owners, clause_within, own))
+
+    def _base(self, sizes: tuple[nodes.Size, ...], unit: str) -> None:
+        for size in sizes:
+            self.workspace.find("dimension", size.name, unit, size.span, self.reporter)
+            if size.value is None:
+                self.reporter.report(codes.MISSING_SIZE, f"`base {size.name}` has no value", size.span)
+            else:
+                self.base.append(size)
 
     def _qualify(
         self,
@@ -188,8 +198,9 @@ class _Flattener:
 
     def _check_statement(self, kind: nodes.Kind, statement: nodes.Set | nodes.Solve) -> None:
         attributes = words.ATTRIBUTES[kind]
-        if isinstance(statement, nodes.Solve) or (kind == "tensor" and statement.attribute == "optimizer"):
-            self._unsupported("`solves`" if isinstance(statement, nodes.Solve) else "`optimizer =`", statement.span)
+        if isinstance(statement, nodes.Solve) or (kind == "tensor" and statement.attribute in NOT_YET):
+            what = "solves" if isinstance(statement, nodes.Solve) else statement.attribute
+            self._unsupported(f"`{what}`", statement.span)
             return
         if statement.attribute not in attributes:
             self.reporter.report(
