@@ -155,6 +155,88 @@ TUNE = Code(
     "`--tune SELECTOR.ATTR=value` sets where an attribute starts, for tensors, sites or the run.",
 )
 
+# ---- SC5xx: findings of `check` --------------------------------------------------------------
+STABLE_INIT = Code(
+    "SC501",
+    "stable-init",
+    "error",
+    "`stable_init`, judged before the first step: every observable is at most of order 1, and the input of a "
+    "nonlinearity and the residual stream are of order 1 exactly.",
+)
+STABLE_TRAINING = Code(
+    "SC502",
+    "stable-training",
+    "error",
+    "`stable_training`, judged at every step: every observable stays at most of order 1.",
+)
+NONTRIVIAL = Code(
+    "SC503",
+    "nontrivial",
+    "error",
+    "`nontrivial`, judged in the limit: training moves the output at order 1.",
+)
+MAXIMAL_UPDATE = Code(
+    "SC504",
+    "maximal-update",
+    "error",
+    "`maximal_update`, judged in the limit: the update of every trained weight reaches an observable at order 1 "
+    "(after summing over copies, through the later weights as they are then), and no propagating term exceeds 1.",
+)
+COMPLETE_DEPTH = Code(
+    "SC505",
+    "complete-depth",
+    "error",
+    "`complete_depth`, judged in the limit: inside each repeated block, before summing over its copies, the update "
+    "of every trained weight changes its output at order 1. Otherwise layers are lazy.",
+)
+FAITHFUL = Code(
+    "SC506",
+    "faithful",
+    "error",
+    "`faithful`, judged in the limit: epsilon is at most of the order of the gradient entry it is added to. Where it "
+    "is larger the update is no longer normalised, and every other verdict is conditional on that.",
+)
+FAITHFUL_EARLY = Code(
+    "SC507",
+    "faithful-early",
+    "warning",
+    "`faithful`, before the limit: epsilon exceeds the gradient entry in the first steps only.",
+)
+MAXIMAL_SCALE_STABILITY = Code(
+    "SC508",
+    "maximal-scale-stability",
+    "error",
+    "`maximal_scale_stability`, judged in the limit: every atomic term of every observable is of order 1 exactly, or "
+    "absent; every atomic term of a gradient that is summed over copies has the order of the largest, or is absent.",
+)
+STEADY_DECAY = Code(
+    "SC509",
+    "steady-decay",
+    "error",
+    "`steady_decay`: weight decay per step (`lr * wd`, or `wd` where it is independent) is of order 1 in every size.",
+)
+UNSETTLED = Code(
+    "SC510",
+    "unsettled",
+    "error",
+    "An order still changes after 8 steps, or from copy to copy of a repeated block: there is no limit to judge.",
+)
+UNKNOWN_GOAL = Code("SC511", "unknown-goal", "error", "No desideratum has this name.")
+NO_ORDER = Code(
+    "SC512",
+    "no-order",
+    "error",
+    "The calculus works on powers of sizes. A logarithm, or a difference that may vanish, has no such order.",
+)
+NO_TRANSFER = Code(
+    "SC513",
+    "no-transfer",
+    "warning",
+    "The calculus has no rule for this, so the verdict is `undetermined`: unknown never means fine.",
+)
+IDLE_DIMENSION = Code("SC514", "idle-dimension", "error", "The regime lets a size grow that nothing in the network depends on.")
+UNSAID = Code("SC515", "unsaid", "error", "The rule does not say how a tensor is scaled.")
+
 # ---- SC6xx: emission -------------------------------------------------------------------------
 RESERVED_NAME = Code(
     "SC601",

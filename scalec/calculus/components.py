@@ -38,13 +38,15 @@ class Letter:
 
     `own`: the axes along which `W` has draws of its own. `below`: the deps of `v`. `grown`: by how much
     sums over the axes in `bound` enlarged it; meeting one's own weight again undoes that, since only
-    one term of the sum does. `gain`: the most that popping this letter can bring over the central limit.
+    one term of the sum does. `met`: training applies the weight in the opposite direction; `gain`: the
+    most that popping this letter then brings over the central limit.
     """
 
     tensor: str
     direction: Literal["forward", "backward", "mark"]
     grown: Magnitude
     gain: Magnitude
+    met: bool = True
     own: Deps = NOWHERE
     below: Deps = NOWHERE
     bound: Deps = NOWHERE
@@ -159,18 +161,17 @@ def _covers(big: Component, small: Component) -> bool:
 
 
 def prune(vector: Vector) -> Vector:
-    """Drop what stays below another of the same part whatever it still gains.
-
-    Popping a letter gains at most `letter.gain`; not being idiosyncratic along an axis where the other is,
-    at most the square root of its count.
-    """
-    kept: list[tuple[Component, Magnitude]] = []
+    """Drop what stays below another of the same part whatever it still gains (`_ceilings`)."""
+    kept: list[tuple[Component, Ceilings]] = []
     for c in sorted(vector, key=_likely):
-        ceiling = _ceiling(c)
-        if not any(_outgrown(c, ceiling, k) for k, _ in kept):
-            kept = [(k, top) for k, top in kept if not _outgrown(k, top, c)]
-            kept.append((c, ceiling))
+        tops = _ceilings(c)
+        if not any(_outgrown(c, tops, k) for k, _ in kept):
+            kept = [(k, t) for k, t in kept if not _outgrown(k, t, c)]
+            kept.append((c, tops))
     return tuple(c for c, _ in kept)
+
+
+Ceilings = tuple[Magnitude, ...]
 
 
 def _likely(c: Component) -> tuple[object, ...]:
@@ -178,20 +179,35 @@ def _likely(c: Component) -> tuple[object, ...]:
     return (tuple(-g for g in c.order.growth), len(c.deps))
 
 
-def _ceiling(c: Component) -> Magnitude:
-    best = c.order
+def _ceilings(c: Component) -> Ceilings:
+    """The order now, and after popping letters one by one, counted against the central limit.
+
+    A pop brings `letter.gain`, undoes the growth the letter recorded, and where only this letter made the
+    component idiosyncratic along an axis, lets a later sum over it be coherent.
+    """
+    tops = [c.order]
+    here = c.order
     for letter in c.word:
-        best = best * letter.gain
-    return best
+        if not letter.met:
+            break
+        here = here * letter.gain / letter.grown
+        for axis in letter.own - letter.below:
+            here = here * axis.count**HALF
+        if not any(here <= top for top in tops):
+            tops.append(here)
+    return tuple(tops)
 
 
-def _outgrown(c: Component, ceiling: Magnitude, by: Component) -> bool:
+def _outgrown(c: Component, tops: Ceilings, by: Component) -> bool:
+    """What is not idiosyncratic where the other is gains the square root of the count in a sum."""
     if c.part != by.part:
         return False
-    if by.deps is not c.deps:
-        for axis in by.deps - c.deps:
-            ceiling = ceiling * axis.count**HALF
-    return ceiling <= by.order
+    if by.deps is c.deps or by.deps <= c.deps:
+        return all(top <= by.order for top in tops)
+    shared = by.order
+    for axis in by.deps - c.deps:
+        shared = shared / axis.count**HALF
+    return all(top <= shared for top in tops)
 
 
 def joined(before: Vector, after: Vector) -> Vector:

@@ -7,7 +7,7 @@ symbols; constants count as order 1. Invariant: every tensor of the program has 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scalec.source import Span
@@ -46,3 +46,8 @@ class Scaling:
 
     tensors: Mapping[str, TensorScaling]
     sites: Mapping[tuple[str, str], Formula]
+
+    def training_only(self, tensor: str) -> Scaling:
+        """The same rule with every other tensor frozen: what this one causes."""
+        others = {path: t if path == tensor else replace(t, lr=None) for path, t in self.tensors.items()}
+        return Scaling(others, self.sites)

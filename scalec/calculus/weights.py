@@ -57,8 +57,11 @@ class Matrix:
     def gain(self) -> Magnitude:
         """The most that meeting this weight again can bring over the central limit: `max(1, (m/n)^(1/2))`."""
         cell = self.n.cell
-        met = OPPOSITE[self.direction] in self.applied
-        return cell.larger(cell.one, (self.m / self.n) ** HALF) if met else cell.one
+        return cell.larger(cell.one, (self.m / self.n) ** HALF) if self.met else cell.one
+
+    @property
+    def met(self) -> bool:
+        return OPPOSITE[self.direction] in self.applied
 
     # ---- W_0 x -------------------------------------------------------------------------------
     def initial(self, x: Iterable[Component]) -> Vector:
@@ -76,12 +79,15 @@ class Matrix:
         coherent = c.times(
             sigma * self.n / self.m**HALF, "initial weights that the vector points along: a coherent sum", self.tensor
         ).times(top.grown**-1, "of the copies summed before, one meets its own weight", self.tensor)
-        return (coherent.written(c.word[1:], top.below), independent)
+        popped = coherent.written(c.word[1:], top.below)
+        # `W W^T v` with a coherent part that is not smaller acts on everything later as `v` does.
+        shadowed = independent.order <= popped.order and popped.deps <= independent.deps
+        return (popped,) if shadowed else (popped, independent)
 
     def _letter(self, below: Deps) -> Letter:
         found = self._letters.get(below)
         if found is None:
-            letter = Letter(self.tensor, self.direction, self.n.cell.one, self.gain, self.own, below)
+            letter = Letter(self.tensor, self.direction, self.n.cell.one, self.gain, self.met, self.own, below)
             found = self._letters[below] = letter
         return found
 

@@ -1,0 +1,1 @@
+"""Desiderata, one file each, and the report. Input: what abstract training found. Output: verdicts and findings."""

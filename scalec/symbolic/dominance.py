@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import cached_property
 from math import gcd
+from typing import TypeVar
 
 from scalec.symbolic.formula import Apply, Atom, Formula, Product, Root, Sum, Symbol
 from scalec.symbolic.order import ONE, Order, Regime
 
 Ray = tuple[int, ...]
+T = TypeVar("T")
 
 
 class Undecided(Exception):
@@ -278,9 +280,9 @@ def _ray(ratio: Fraction | None) -> Ray:
     return (0, 1) if ratio is None else (ratio.denominator, ratio.numerator)
 
 
-def regions(regime: Regime, decide: Callable[[Cell], object]) -> list[tuple[Cell, object]]:
+def regions(regime: Regime, decide: Callable[[Cell], T]) -> list[tuple[Cell, T]]:
     """Run `decide` on cells that cover the regime, split wherever it meets `Undecided`."""
-    todo, done = [Cell(regime)], []
+    todo, done = [Cell(regime)], list[tuple[Cell, T]]()
     while todo:
         cell = todo.pop()
         try:

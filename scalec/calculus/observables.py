@@ -1,0 +1,158 @@
+"""What is watched: observables, and which weight's terms reach them. Input: a Step. Output: vectors by name.
+
+An observable is the input of a nonlinearity, a norm or a softmax, a sum over a replicated axis, a
+residual stream, or the output. A weight's term is carried from its own output to the observables
+it reaches, by the transfer functions of the forward pass, all other values being as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from scalec.calculus import transfer
+from scalec.calculus.components import Vector, sum_over, union
+from scalec.calculus.forward import Forward
+from scalec.calculus.structure import Structure, inputs
+from scalec.program.ops import (
+    Bias,
+    Dot,
+    Elementwise,
+    Gain,
+    Linear,
+    Mix,
+    Multiply,
+    Normalise,
+    Operation,
+    Output,
+    Repeat,
+    Reshape,
+    Scale,
+    Softmax,
+)
+
+Kind = Literal["preactivation", "norm input", "weights", "sum", "stream", "output"]
+TermName = Literal["init", "propagating", "effective"]
+TERMS: tuple[TermName, ...] = ("init", "propagating", "effective")
+Weighted = Linear | Gain | Bias
+
+
+def observables(structure: Structure) -> Mapping[str, Kind]:
+    """Every observable of a program with its kind, in order of execution. A stream is named by its repeat."""
+    found: dict[str, Kind] = {}
+    for op in structure.operations:
+        match op:
+            case Elementwise():
+                found.setdefault(watched(structure, op.x), "preactivation")
+            case Normalise():
+                found.setdefault(watched(structure, op.x), "norm input")
+            case Softmax():
+                found.setdefault(op.x, "weights")
+            case Mix() if op.axis is not None:
+                found.setdefault(op.out, "sum")
+            case Output():
+                found.setdefault(op.x, "output")
+            case _:
+                pass
+    streams: dict[str, Kind] = {repeat.out: "stream" for repeat in structure.stream.values()}
+    return found | streams
+
+
+def watched(structure: Structure, value: str) -> str:
+    """The observable that a value is called by: a residual stream has one name throughout its block."""
+    repeat = structure.stream.get(value)
+    return value if repeat is None else repeat.out
+
+
+def weighted(structure: Structure) -> tuple[Weighted, ...]:
+    """The operations with a weight, in order of execution."""
+    return tuple(op for op in structure.operations if isinstance(op, Weighted))
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Carries vectors through one forward pass."""
+
+    forward: Forward
+
+    @property
+    def structure(self) -> Structure:
+        return self.forward.world.structure
+
+    @cached_property
+    def names(self) -> Mapping[str, Kind]:
+        return observables(self.structure)
+
+    def reached(self, op: Weighted, term: TermName) -> dict[str, Vector]:
+        """The first observables that a term of this weight reaches, and what it is there.
+
+        An effective term goes through later weights as they are now, so that a zero-initialised one
+        contributes its update; the other terms stop at the next weight, whose propagating term they are.
+        """
+        start: Vector = getattr(self.forward.terms[op.out], term)
+        return _gathered(self._carry(op.out, start, through_weights=term == "effective", to_the_sum=False))
+
+    def summed(self, op: Weighted) -> dict[str, Vector]:
+        """Where a weight inside a repeated block has its effective term in the sum over the copies."""
+        if not any(self.structure.trunks[repeat.out].values for repeat in self.structure.within[op.out]):
+            return {}
+        start = self.forward.terms[op.out].effective
+        return _gathered(self._carry(op.out, start, through_weights=True, to_the_sum=True))
+
+    def _carry(
+        self, name: str, vector: Vector, through_weights: bool, to_the_sum: bool
+    ) -> Iterator[tuple[str, Vector]]:
+        if name in self.structure.added:
+            repeat = self.structure.added[name]
+            yield repeat.out, sum_over(self.forward.world.copies(repeat), vector, repeat.out)
+            return
+        known = watched(self.structure, name)
+        if known in self.names and (not to_the_sum or self.names[known] in ("stream", "output")):
+            yield known, vector
+            return
+        for op in self.structure.readers.get(name, ()):
+            if isinstance(op, Linear) and not through_weights:
+                continue
+            after = self._through(op, name, vector)
+            into = op.carried if isinstance(op, Repeat) else op.out
+            yield from self._carry(into, after, through_weights, to_the_sum)
+        for repeat in self.structure.repeats:
+            if repeat.carried_out == name:
+                yield from self._carry(repeat.out, vector, through_weights, to_the_sum)
+
+    def _through(self, op: Operation, name: str, part: Vector) -> Vector:
+        """An operation applied to a part of one of its inputs."""
+        forward, world = self.forward, self.forward.world
+        read, cell = forward.values, world.cell
+        match op:
+            case Linear() | Gain():
+                return forward.weight(op, part).total
+            case Scale():
+                return transfer.scale(world.site(op), part, op.site)
+            case Normalise():
+                return transfer.normalise(op, part, read[op.x], cell)
+            case Elementwise():
+                return transfer.elementwise(op, part, read[op.x], cell)
+            case Softmax():
+                return transfer.softmax(op, part, forward.count(op))
+            case Multiply() | Dot():
+                other = read[next((x for x in inputs(op) if x != name), name)]
+                if isinstance(op, Dot):
+                    return forward.dot(op, part, other)
+                x, y = (part, other) if name == op.x else (other, part)
+                return transfer.multiply(op, x, y, cell)
+            case Mix():
+                return forward.mix(op, part, read[op.x]) if name == op.weights else forward.mix(op, read[op.weights], part)
+            case Reshape():
+                return forward.reshape(op, part)
+            case _:
+                return part
+
+
+def _gathered(found: Iterator[tuple[str, Vector]]) -> dict[str, Vector]:
+    result: dict[str, Vector] = {}
+    for name, vector in found:
+        result[name] = union(result.get(name, ()), vector)
+    return result

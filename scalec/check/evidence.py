@@ -1,0 +1,142 @@
+"""What the desiderata look at: abstract training on one cell of directions. Input: Training. Output: claims' material."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from scalec.calculus.components import Component, Vector, changed, initial
+from scalec.calculus.observables import TERMS, Carrier, Kind, TermName, Weighted, observables, weighted
+from scalec.calculus.structure import Structure
+from scalec.calculus.training import Step, Training
+from scalec.calculus.weights import Weight
+from scalec.symbolic.dominance import Cell, Magnitude
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that must be of order 1 (`exact`), or at most (else).
+
+    `order` is judged, None if absent; `subject` is an observable or a tensor, `tensor` the weight whose
+    term this is, "" for a whole observable. `shown`: the order to report where it is not `order`.
+    """
+
+    subject: str
+    tensor: str
+    term: str
+    step: int
+    order: Magnitude | None
+    exact: bool
+    component: Component | None = None
+    shown: Magnitude | None = None
+    notes: tuple[str, ...] = ()
+
+
+def order(component: Component | None) -> Magnitude | None:
+    return None if component is None else component.order
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A term of a weight at an observable it reaches; `op` is the operation with the weight."""
+
+    observable: str
+    op: Weighted
+    term: TermName
+    vector: Vector
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One training, with what reached which observable at which step."""
+
+    training: Training
+
+    @property
+    def cell(self) -> Cell:
+        return self.training.world.cell
+
+    @property
+    def structure(self) -> Structure:
+        return self.training.world.structure
+
+    @property
+    def limit(self) -> Step:
+        return self.training.limit
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        return dict(observables(self.structure))
+
+    @cached_property
+    def weighted(self) -> tuple[Weighted, ...]:
+        return weighted(self.structure)
+
+    @cached_property
+    def trained(self) -> tuple[Weighted, ...]:
+        return tuple(op for op in self.weighted if self.weight(op).lr is not None)
+
+    def weight(self, op: Weighted) -> Weight:
+        return self.training.world.weights[op.tensor]
+
+    def largest(self, vector: Vector) -> Component | None:
+        """A component of the largest order. Raises `Undecided`."""
+        best = self.cell.largest(c.order for c in vector)
+        return next((c for c in vector if c.order is best), None)
+
+    # ---- observables -------------------------------------------------------------------------
+    def value(self, step: Step, observable: str) -> Vector:
+        return step.forward.values[observable]
+
+    def whole(self, step: Step, observable: str, exact: bool = False) -> Claim:
+        """A claim about an observable as a whole."""
+        top = self.largest(self.value(step, observable))
+        return Claim(observable, "", "total", step.index, order(top), exact, top)
+
+    def change(self, step: Step, observable: str) -> Vector:
+        return changed(self.value(step, observable))
+
+    # ---- terms -------------------------------------------------------------------------------
+    def term(self, step: Step, op: Weighted, term: TermName) -> Vector:
+        """An atomic term at the weight's own output."""
+        return initial(step.forward.terms[op.out].init) if term == "init" else getattr(step.forward.terms[op.out], term)
+
+    def reached(self, step: Step) -> tuple[Reached, ...]:
+        """Every weight's terms at the observables they reach first."""
+        found = self._reached.get(step.index)
+        if found is None:
+            found = self._reached[step.index] = tuple(self._carried(step))
+        return found
+
+    @cached_property
+    def _reached(self) -> dict[int, tuple[Reached, ...]]:
+        return {}
+
+    def _carried(self, step: Step) -> Iterator[Reached]:
+        carrier = Carrier(step.forward)
+        for op in self.weighted:
+            for term in TERMS:
+                for observable, vector in carrier.reached(op, term).items():
+                    yield Reached(observable, op, term, vector)
+
+    def summed(self, step: Step, op: Weighted) -> dict[str, Vector]:
+        """Where the weight's effective term ends in a sum over copies."""
+        return Carrier(step.forward).summed(op)
+
+    def claim(self, step: Step, found: Reached, exact: bool = False) -> Claim:
+        """A claim about one weight's term at an observable."""
+        top = self.largest(found.vector)
+        return Claim(found.observable, found.op.tensor, found.term, step.index, order(top), exact, top)
+
+    def exceeding(self, step: Step) -> Iterator[Claim]:
+        """Claims that no observable exceeds order 1, by the terms that make it up."""
+        one = self.cell.one
+        large = [name for name in self.kinds if not all(c.order <= one for c in self.value(step, name))]
+        terms = [self.claim(step, found) for found in self.reached(step) if found.observable in large]
+        yield from terms
+        for name in large:
+            whole = self.whole(step, name)
+            parts = [c.order for c in terms if c.subject == name and c.order is not None]
+            if not any(whole.order is not None and whole.order <= part for part in parts):
+                yield whole

@@ -1,0 +1,155 @@
+"""From failures to findings in the house style. Input: analyses of all cells. Output: findings with diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from scalec import catalogue as codes
+from scalec.calculus.components import Component, size
+from scalec.calculus.scaling import Scaling
+from scalec.check.evidence import Claim, Evidence
+from scalec.check.goal import Goal
+from scalec.check.judge import Analysis, Failure
+from scalec.check.report import Chain, Finding, Rule
+from scalec.diagnostics import Code, Diagnostic
+from scalec.symbolic.dominance import Cell, directions, merged
+from scalec.symbolic.order import Order
+
+LEVERS = {"init": "init.std", "propagating": "init.std", "effective": "lr", "epsilon": "eps", "decay": "wd"}
+
+
+def chain_of(component: Component | None) -> Chain:
+    if component is None:
+        return ()
+    return tuple(Rule(link.rule, link.at, link.factor.order) for link in component.chain)
+
+
+def where(cells: Iterable[Cell]) -> str:
+    """The directions of several cells in words, "" for all."""
+    texts = [directions(cell) for cell in merged(cells)]
+    return "" if "" in texts else " or ".join(texts)
+
+
+def findings(analyses: Iterable[Analysis], scaling: Scaling) -> Iterator[Finding]:
+    """One finding for each claim that fails, whatever cells it fails in."""
+    groups: dict[tuple[object, ...], list[Failure]] = {}
+    for analysis in analyses:
+        for failure in analysis.failures:
+            claim, shown = failure.claim, _shown(failure.claim)
+            key = (failure.goal.name, claim.subject, claim.tensor, claim.term, failure.above, shown)
+            groups.setdefault(key, []).append(failure)
+    for group in groups.values():
+        yield _finding(group, scaling)
+
+
+def _shown(claim: Claim) -> Order | None:
+    magnitude = claim.shown or claim.order
+    return None if magnitude is None else magnitude.order
+
+
+def _finding(group: list[Failure], scaling: Scaling) -> Finding:
+    first, claim = group[0], group[0].claim
+    place = where(f.region for f in group)
+    magnitude = claim.shown or claim.order
+    cause = claim.component.cause if claim.component else ""
+    tensor = scaling.tensors.get(claim.tensor) or scaling.tensors.get(cause)
+    return Finding(
+        first.goal.name,
+        claim.subject,
+        claim.tensor,
+        claim.term,
+        claim.step,
+        min(f.since for f in group),
+        None if magnitude is None else magnitude.order,
+        None if magnitude is None else magnitude.exponent,
+        cause,
+        chain_of(claim.component),
+        place,
+        Diagnostic(
+            _code(first),
+            _message(claim, first.above, place),
+            tensor.span if tensor else None,
+            notes=tuple(_notes(first, cause)),
+            helps=tuple(_helps(claim)),
+        ),
+    )
+
+
+def _code(failure: Failure) -> Code:
+    """The goal's own, or the milder one for what has passed by the limit."""
+    early = failure.goal.early
+    return early if early is not None and failure.passed else failure.goal.code
+
+
+def _message(claim: Claim, above: bool, place: str) -> str:
+    name = f"`{claim.tensor}`'s {claim.term} term" if claim.tensor else f"`{claim.subject}`"
+    if claim.term in ("epsilon", "decay"):
+        name = f"`{claim.tensor}`'s {claim.term}"
+    at = f" at `{claim.subject}`" if claim.tensor not in ("", claim.subject) else ""
+    order = _shown(claim)
+    if order is None:
+        text = f"{name}{at} is absent"
+    elif claim.term == "epsilon":
+        text = f"{name}, of order `{order}`, exceeds its gradient entry"
+    else:
+        text = f"{name}{at} {'grows' if above else 'falls'} as `{order}`"
+    return f"{text} where {place}" if place else text
+
+
+def _notes(failure: Failure, cause: str) -> Iterator[str]:
+    claim = failure.claim
+    yield from claim.notes
+    if cause and cause != claim.tensor:
+        yield f"caused by the update of `{cause}`"
+    telling = [link for link in claim.component.chain if "coherent" in link.rule] if claim.component else []
+    if failure.above and telling:
+        yield f"at `{telling[-1].at}`: {telling[-1].rule}"
+    if failure.since and not failure.goal.in_limit:
+        yield f"since step {failure.since}"
+
+
+def _helps(claim: Claim) -> Iterator[str]:
+    lever = LEVERS.get(claim.term.removeprefix("backward "))
+    if lever and claim.order is not None and not claim.term.startswith("backward"):
+        bound = "keeps it at order 1" if claim.exact or claim.term != "epsilon" else "keeps it at the gradient entry"
+        yield f"`{lever}` of `{claim.tensor}` times `{claim.order.order**-1}` {bound}"
+
+
+# ---- no limit --------------------------------------------------------------------------------
+def unsettled(analyses: Iterable[Analysis], goals: Iterable[Goal], scaling: Scaling) -> Iterator[Finding]:
+    """What keeps growing, for every goal that needs a limit."""
+    cells = [a for a in analyses if not a.training.settled]
+    if not cells:
+        return
+    evidence, place = cells[0].evidence, where(a.cell for a in cells)
+    name, top = _growing(evidence)
+    step = evidence.limit.index
+    order = top.order if top else None
+    cause = top.cause if top else ""
+    tensor = scaling.tensors.get(cause)
+    what = "from copy to copy of its block" if evidence.limit.growing else f"after {step} steps"
+    diagnostic = Diagnostic(
+        codes.UNSETTLED,
+        f"`{name}` still changes {what}" + (f" where {place}" if place else ""),
+        tensor.span if tensor else None,
+        notes=(f"its order is then `{order}`, caused by the update of `{cause}`",) if cause else (),
+    )
+    for goal in goals:
+        if goal.in_limit:
+            yield Finding(
+                goal.name, name, "", "total", step, step, order.order if order else None,
+                order.exponent if order else None, cause, chain_of(top), place, diagnostic,
+            )  # fmt: skip
+
+
+def _growing(evidence: Evidence) -> tuple[str, Component | None]:
+    """The first observable whose order differs between the last two steps."""
+    steps = evidence.training.steps
+    if evidence.limit.growing:
+        name = evidence.limit.growing[0]
+        return name, evidence.largest(evidence.value(evidence.limit, name))
+    for name in evidence.kinds:
+        before, after = (size(evidence.cell, evidence.value(step, name)) for step in steps[-2:])
+        if before is not after:
+            return name, evidence.largest(evidence.value(evidence.limit, name))
+    return next(iter(evidence.kinds)), None

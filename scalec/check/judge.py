@@ -1,0 +1,77 @@
+"""Judging claims on one cell of directions. Input: a cell. Output: what fails, and exactly where in the cell.
+
+A claim compares an order with 1. Where the order's exponent has both signs in the cell, the part in
+which the claim fails is cut out exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from scalec.calculus.training import Training, train
+from scalec.calculus.world import World
+from scalec.check.evidence import Claim, Evidence
+from scalec.check.goal import Goal
+from scalec.symbolic.dominance import Cell
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A claim of `goal` that fails in `region`; `above`: the order is too large there.
+
+    `since`: the first step at which it fails. `passed`: it no longer fails at the last step.
+    """
+
+    goal: Goal
+    claim: Claim
+    region: Cell
+    above: bool
+    since: int
+    passed: bool = False
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One cell: its evidence and the failures of every goal asked for."""
+
+    evidence: Evidence
+    failures: tuple[Failure, ...]
+
+    @property
+    def training(self) -> Training:
+        return self.evidence.training
+
+    @property
+    def cell(self) -> Cell:
+        return self.evidence.cell
+
+
+def analyse(world: World, goals: Iterable[Goal]) -> Analysis:
+    """Train and judge. Raises `Undecided`, `Unresolved`, `Unsupported`."""
+    evidence = Evidence(train(world))
+    judged = [goal for goal in goals if evidence.training.settled or not goal.in_limit]
+    return Analysis(evidence, tuple(failure for goal in judged for failure in judge(goal, evidence)))
+
+
+def judge(goal: Goal, evidence: Evidence) -> Iterator[Failure]:
+    """The failures of a goal: for each subject and term the last one, since the first step that has it."""
+    last: dict[tuple[object, ...], Failure] = {}
+    for claim in goal.claims(evidence):
+        for region, above in _failing(claim, evidence.cell):
+            key = (claim.subject, claim.tensor, claim.term, above, region.rays)
+            since = last[key].since if key in last else claim.step
+            last[key] = Failure(goal, claim, region, above, since, claim.step < evidence.limit.index)
+    yield from last.values()
+
+
+def _failing(claim: Claim, cell: Cell) -> Iterator[tuple[Cell, bool]]:
+    if claim.order is None:
+        if claim.exact:
+            yield cell, False
+        return
+    grows, falls = cell.split(claim.order.exponent)
+    if grows is not None:
+        yield grows, True
+    if falls is not None and claim.exact:
+        yield falls, False

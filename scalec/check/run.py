@@ -1,0 +1,122 @@
+"""`check`: a rule on a program in a regime. Input: Program, Scaling, Regime, names of goals. Output: Report.
+
+The pipeline: look at the input, train abstractly on every cell of directions, judge, merge the cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from scalec import catalogue as codes
+from scalec.calculus.forward import Unsupported
+from scalec.calculus.scaling import Scaling
+from scalec.calculus.structure import Structure
+from scalec.calculus.world import Unresolved, World, settled
+from scalec.check import table
+from scalec.check.findings import findings, unsettled, where
+from scalec.check.goal import Goal
+from scalec.check.goals import DEFAULT, GOALS
+from scalec.check.judge import Analysis, analyse
+from scalec.check.report import Finding, Report, Verdict
+from scalec.diagnostics import Diagnostic, Reporter, did_you_mean
+from scalec.program.program import Program
+from scalec.symbolic.dominance import Cell, regions
+from scalec.symbolic.formula import Formula, symbols
+from scalec.symbolic.order import Regime
+
+
+def check(
+    program: Program, scaling: Scaling, regime: Regime, goals: Sequence[str] = DEFAULT, causes: Iterable[str] = ()
+) -> Report:
+    """Prove or refute `goals` for a rule. `causes`: tensors whose effects are also listed with all others frozen.
+
+    Raises ScalecError where the input makes no sense; what the calculus cannot decide is in the report,
+    as the verdict `undetermined`.
+    """
+    reporter = Reporter()
+    _require(program, scaling, regime, goals, reporter)
+    reporter.stop_on_errors()
+    wanted = tuple(GOALS[name] for name in dict.fromkeys(goals))
+    structure = Structure(program)
+    try:
+        analyses = _analyses(structure, scaling, regime, wanted)
+        alone = {
+            tensor: table.terms(_analyses(structure, scaling.training_only(tensor), regime, ()))
+            for tensor in causes
+        }
+    except Unresolved as error:
+        span = scaling.tensors[error.subject].span if error.subject in scaling.tensors else None
+        reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", span)
+    except Unsupported as error:
+        return _undetermined(program, regime, wanted, error)
+    return _report(program, scaling, regime, wanted, analyses, alone)
+
+
+def _analyses(structure: Structure, scaling: Scaling, regime: Regime, goals: tuple[Goal, ...]) -> tuple[Analysis, ...]:
+    """One analysis for each cell; together the cells cover every direction."""
+
+    def decide(cell: Cell) -> Analysis:
+        return analyse(World(structure, scaling, cell), goals)
+
+    return tuple(analysis for _, analysis in regions(regime, decide))
+
+
+def _report(
+    program: Program, scaling: Scaling, regime: Regime, goals: tuple[Goal, ...],
+    analyses: tuple[Analysis, ...], alone: dict[str, table.Terms],
+) -> Report:  # fmt: skip
+    found = (*findings(analyses, scaling), *unsettled(analyses, goals, scaling))
+    return Report(
+        program.name,
+        regime,
+        {goal.name: _verdict(goal, found) for goal in goals},
+        table.terms(analyses),
+        table.gradients(analyses),
+        found,
+        {where([a.cell]): a.training.limit.index if a.training.settled else None for a in analyses},
+        alone,
+    )
+
+
+def _verdict(goal: Goal, found: Iterable[Finding]) -> Verdict:
+    failed = any(f.goal == goal.name and f.diagnostic.severity == "error" for f in found)
+    return "fail" if failed else "pass"
+
+
+def _undetermined(program: Program, regime: Regime, goals: tuple[Goal, ...], error: Unsupported) -> Report:
+    note = Diagnostic(codes.NO_TRANSFER, f"`{error.value}` is {error.reason}; the calculus has no rule for that")
+    verdicts: dict[str, Verdict] = {goal.name: "undetermined" for goal in goals}
+    return Report(program.name, regime, verdicts, (), (), (), {}, notes=(note,))
+
+
+# ---- the input -------------------------------------------------------------------------------
+def _require(program: Program, scaling: Scaling, regime: Regime, goals: Sequence[str], reporter: Reporter) -> None:
+    for name in goals:
+        if name not in GOALS:
+            reporter.report(
+                codes.UNKNOWN_GOAL, f"no desideratum is called `{name}`",
+                notes=[f"there are {', '.join(GOALS)}"], helps=did_you_mean(name, GOALS),
+            )  # fmt: skip
+    growing = [name for name, order in regime.growth if order.powers]
+    if not growing:
+        reporter.report(codes.NOTHING_GROWS, f"nothing grows under `{regime.name}`")
+    used = {s.name for formula in _formulas(program) for s in symbols(settled(formula, program, regime))}
+    for name in growing:
+        if name not in used:
+            reporter.report(
+                codes.IDLE_DIMENSION, f"nothing in network `{program.name}` depends on `{name}`",
+                notes=[f"`{regime.name}` lets it grow"], helps=did_you_mean(name, used),
+            )  # fmt: skip
+    for tensor in program.tensors:
+        if tensor.path not in scaling.tensors:
+            reporter.report(codes.UNSAID, f"the rule does not say how `{tensor.path}` is scaled")
+
+
+def _formulas(program: Program) -> Iterator[Formula]:
+    """Every size in a program."""
+    structure = Structure(program)
+    yield from structure.axes.values()
+    yield from structure.length.values()
+    for tensor in program.tensors:
+        for use in tensor.uses:
+            yield from (use.fan_in, use.fan_out)

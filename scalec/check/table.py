@@ -1,0 +1,83 @@
+"""The tables of a report: terms and gradient entries. Input: analyses of all cells. Output: merged rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from scalec.calculus.components import Component, Vector, initial
+from scalec.calculus.training import Step
+from scalec.check.evidence import Evidence
+from scalec.check.findings import chain_of, where
+from scalec.check.judge import Analysis
+from scalec.check.report import Gradient, Term
+from scalec.symbolic.dominance import Cell, Magnitude
+from scalec.symbolic.order import Order
+
+Terms = tuple[Term, ...]
+Row = TypeVar("Row", Term, Gradient)
+
+
+def terms(analyses: Iterable[Analysis]) -> Terms:
+    """Every atomic term at its weight's output at every step, observables as a whole, and what reaches them."""
+    return tuple(_merged(analyses, _terms))
+
+
+def gradients(analyses: Iterable[Analysis]) -> tuple[Gradient, ...]:
+    """The gradient entry of every stored parameter at every step."""
+    return tuple(_merged(analyses, _gradients))
+
+
+def _merged(analyses: Iterable[Analysis], rows: Callable[[Evidence], Iterator[Row]]) -> Iterator[Row]:
+    """Rows that say the same of several cells are one row."""
+    groups: dict[tuple[object, ...], tuple[Row, list[Cell]]] = {}
+    for analysis in analyses:
+        for row in rows(analysis.evidence):
+            key = (_subject(row), row.step, row.order)
+            groups.setdefault(key, (row, []))[1].append(analysis.cell)
+    for row, cells in groups.values():
+        yield replace(row, where=where(cells))
+
+
+def _subject(row: Term | Gradient) -> tuple[str, ...]:
+    return (row.observable, row.tensor, row.term) if isinstance(row, Term) else (row.tensor,)
+
+
+def _terms(evidence: Evidence) -> Iterator[Term]:
+    start = evidence.training.steps[0]
+    for step in evidence.training.steps:
+        for op in evidence.weighted:
+            for term in ("init",) if step is start else ("propagating", "effective"):
+                vector: Vector = getattr(step.forward.terms[op.out], term)
+                yield _term(evidence, step, op.out, op.tensor, term, vector)
+        for name in evidence.kinds:
+            if step is start:
+                yield _term(evidence, step, name, "", "init", initial(evidence.value(step, name)))
+            else:
+                yield _term(evidence, step, name, "", "change", evidence.change(step, name))
+            yield _term(evidence, step, name, "", "total", evidence.value(step, name))
+    for found in evidence.reached(evidence.limit):
+        if found.observable != found.op.out:
+            yield _term(evidence, evidence.limit, found.observable, found.op.tensor, found.term, found.vector)
+
+
+def _term(evidence: Evidence, step: Step, observable: str, tensor: str, term: str, vector: Vector) -> Term:
+    top: Component | None = evidence.largest(vector)
+    if top is None:
+        return Term(observable, tensor, term, step.index, None, None)
+    return Term(
+        observable, tensor, term, step.index, top.order.order, top.order.exponent, top.cause, chain_of(top)
+    )
+
+
+def _gradients(evidence: Evidence) -> Iterator[Gradient]:
+    for step in evidence.training.steps:
+        for tensor, weight in evidence.training.world.weights.items():
+            entry = step.gradient[tensor]
+            exponent = entry.exponent if entry else None
+            yield Gradient(tensor, step.index, _order(entry), exponent, _order(weight.eps), _order(weight.decay))
+
+
+def _order(magnitude: Magnitude | None) -> Order | None:
+    return None if magnitude is None else magnitude.order
