@@ -11,9 +11,9 @@ from scalec.source import Span
 from scalec.symbolic import formula as f
 from scalec.symbolic.formula import Formula
 from scalec.syntax import nodes
+from scalec.syntax.build import POWER, POWER_DENOMINATOR
 
 Scope = Callable[[str], Formula | None]
-MAX_EXPONENT = 64
 FUNCTIONS = ("sqrt", "min", "max", "log", "log2")
 
 
@@ -89,12 +89,8 @@ class _Evaluator:
         value = f.as_number(self.visit(expr))
         if value is None:
             self.reporter.fail(codes.EXPRESSION, "an exponent is a rational number", expr.span)
-        if abs(value) > MAX_EXPONENT or value.denominator > MAX_EXPONENT:
-            self.reporter.fail(
-                codes.LIMIT,
-                f"an exponent is at most {MAX_EXPONENT}, with a denominator of at most {MAX_EXPONENT}",
-                expr.span,
-            )
+        if abs(value) > POWER or value.denominator > POWER_DENOMINATOR:
+            self.reporter.fail(codes.LIMIT, f"the exponent `{value}` is not a small rational number", expr.span)
         return value
 
     def _call(self, function: str, arguments: list[Formula], span: Span) -> Formula:
