@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import cached_property
 from typing import Literal
 
 from scalec.symbolic.dominance import Cell, Magnitude
 
-HALF = Fraction(1, 2)
 LETTERS = 4
 
 
@@ -59,7 +57,17 @@ class Letter:
         return hash((self.tensor, self.direction, self.grown, self.below, self.bound))
 
     def over(self, below: Deps) -> Letter:
-        return self if below == self.below else replace(self, below=below)
+        """The same letter on a vector with other deps."""
+        if below == self.below:
+            return self
+        found = self._over.get(below)
+        if found is None:
+            found = self._over[below] = replace(self, below=below)
+        return found
+
+    @cached_property
+    def _over(self) -> dict[Deps, Letter]:
+        return {}
 
     @cached_property
     def name(self) -> tuple[str, str]:
@@ -163,7 +171,7 @@ def _covers(big: Component, small: Component) -> bool:
 def prune(vector: Vector) -> Vector:
     """Drop what stays below another of the same part whatever it still gains (`_ceilings`)."""
     kept: list[tuple[Component, Ceilings]] = []
-    for c in sorted(vector, key=_likely):
+    for c in vector:
         tops = _ceilings(c)
         if not any(_outgrown(c, tops, k) for k, _ in kept):
             kept = [(k, t) for k, t in kept if not _outgrown(k, t, c)]
@@ -172,11 +180,6 @@ def prune(vector: Vector) -> Vector:
 
 
 Ceilings = tuple[Magnitude, ...]
-
-
-def _likely(c: Component) -> tuple[object, ...]:
-    """Larger ones first along the first ray, those with fewer deps first: the likely winners."""
-    return (tuple(-g for g in c.order.growth), len(c.deps))
 
 
 def _ceilings(c: Component) -> Ceilings:
@@ -192,7 +195,7 @@ def _ceilings(c: Component) -> Ceilings:
             break
         here = here * letter.gain / letter.grown
         for axis in letter.own - letter.below:
-            here = here * axis.count**HALF
+            here = here * axis.count.root
         if not any(here <= top for top in tops):
             tops.append(here)
     return tuple(tops)
@@ -202,12 +205,14 @@ def _outgrown(c: Component, tops: Ceilings, by: Component) -> bool:
     """What is not idiosyncratic where the other is gains the square root of the count in a sum."""
     if c.part != by.part:
         return False
-    if by.deps is c.deps or by.deps <= c.deps:
-        return all(top <= by.order for top in tops)
-    shared = by.order
-    for axis in by.deps - c.deps:
-        shared = shared / axis.count**HALF
-    return all(top <= shared for top in tops)
+    bar = by.order
+    if by.deps is not c.deps:
+        for axis in by.deps - c.deps:
+            bar = bar / axis.count.root
+    for top in tops:
+        if not top <= bar:
+            return False
+    return True
 
 
 def joined(before: Vector, after: Vector) -> Vector:
@@ -233,7 +238,8 @@ def changed(vector: Vector) -> Vector:
 
 
 def each(vector: Vector, change: Callable[[Component], Component]) -> Vector:
-    return union(change(c) for c in vector)
+    """The same change to every component; one that lets two merge is followed by a `union`."""
+    return tuple(change(c) for c in vector)
 
 
 def scalars(vector: Vector) -> Vector:
@@ -254,7 +260,7 @@ def sum_over(axis: Copies, vector: Iterable[Component], at: str) -> Vector:
 def _summed(axis: Copies, c: Component, at: str) -> Component:
     if axis not in c.deps:
         return c.times(axis.count, f"a sum over {axis.name} of terms they share: law of large numbers", at)
-    grown = axis.count**HALF
+    grown = axis.count.root
     word = _bound(axis, c.word, grown)
     rule = f"a sum over {axis.name} of independent terms: central limit"
     return c.written(word, c.deps - {axis}).times(grown, rule, at)
@@ -282,7 +288,7 @@ def product(c: Component, factor: Component, rule: str, at: str) -> Component:
 
 def dot(length: Magnitude, x: Vector, y: Vector, at: str) -> Vector:
     """`sum of x_i y_i` over `length` coordinates: coherent for components that point the same way."""
-    apart = [product(a, b, "the other factor of the dot product", at).times(length**HALF, "independent factors: central limit", at)
+    apart = [product(a, b, "the other factor of the dot product", at).times(length.root, "independent factors: central limit", at)
              for a in scalars(x) for b in scalars(y)]  # fmt: skip
     others: dict[tuple[object, ...], list[Component]] = {}
     for b in y:

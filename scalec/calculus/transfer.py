@@ -64,7 +64,7 @@ def _capped(c: Component, at: str) -> Component:
     cell = c.order.cell
     if cell.larger(c.order, cell.one) is cell.one:
         return c
-    return c.times(c.order**-1, "a bounded function: saturated at order 1", at)
+    return c.times(c.order.inverse, "a bounded function: saturated at order 1", at)
 
 
 def _marked(c: Component, factor: str, has_mean: bool, cell: Cell) -> Component:
@@ -106,17 +106,17 @@ def weighted(scalar: Vector, x: Vector, at: str) -> Vector:
 # ---- softmax ---------------------------------------------------------------------------------
 def softmax(op: Softmax, part: Vector, count: Magnitude) -> Vector:
     """Changes of the weights: the logits' own, at most order 1, over the count."""
-    return each(scalars(part), lambda c: _capped(c, op.out).times(count**-1, "slope of the softmax", op.out))
+    return each(scalars(part), lambda c: _capped(c, op.out).times(count.inverse, "slope of the softmax", op.out))
 
 
 def softmax_constant(op: Softmax, count: Magnitude) -> Vector:
     """The uniform part of the weights: one over their count."""
     constant = source(count.cell.one, op.out, "weights that sum to 1")
-    return each(constant, lambda c: c.times(count**-1, "shared by all", op.out))
+    return each(constant, lambda c: c.times(count.inverse, "shared by all", op.out))
 
 
 def softmax_back(op: Softmax, d: Vector, count: Magnitude) -> Vector:
-    return each(scalars(d), lambda c: c.times(count**-1, "slope of the softmax", op.out))
+    return each(scalars(d), lambda c: c.times(count.inverse, "slope of the softmax", op.out))
 
 
 # ---- normalisation ---------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def normalise(op: Normalise, part: Iterable[Component], x: Vector, cell: Cell) -
     if now is None:
         return ABSENT
     return union(
-        c.times((then if c.part == "init" and then is not None else now) ** -1, "divided by the size", op.out)
+        c.times((then if c.part == "init" and then is not None else now).inverse, "divided by the size", op.out)
         for c in part
     )
 
@@ -137,7 +137,7 @@ def normalise(op: Normalise, part: Iterable[Component], x: Vector, cell: Cell) -
 def normalise_back(op: Normalise, d: Vector, x: Vector, length: Magnitude, cell: Cell) -> Vector:
     """`(d - x^ <x^, d>/n) / |x|`: the gradient, and its projection on what was normalised."""
     straight, direction = normalise(op, d, x, cell), normalise(op, x, x, cell)
-    along = each(dot(length, straight, direction, op.out), lambda c: c.times(length**-1, "mean over coordinates", op.out))
+    along = each(dot(length, straight, direction, op.out), lambda c: c.times(length.inverse, "mean over coordinates", op.out))
     return union(straight, weighted(along, direction, op.out))
 
 

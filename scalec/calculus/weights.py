@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 
 from scalec.calculus.components import (
     ABSENT,
-    HALF,
     NOWHERE,
     Component,
     Copies,
@@ -57,7 +56,7 @@ class Matrix:
     def gain(self) -> Magnitude:
         """The most that meeting this weight again can bring over the central limit: `max(1, (m/n)^(1/2))`."""
         cell = self.n.cell
-        return cell.larger(cell.one, (self.m / self.n) ** HALF) if self.met else cell.one
+        return cell.larger(cell.one, (self.m / self.n).root) if self.met else cell.one
 
     @property
     def met(self) -> bool:
@@ -71,14 +70,14 @@ class Matrix:
         return union(*(self._initial(c, self.sigma) for c in x))
 
     def _initial(self, c: Component, sigma: Magnitude) -> Vector:
-        apart = c.times(sigma * self.n**HALF, "initial weights, a sum over fan_in of independent terms", self.tensor)
+        apart = c.times(sigma * self.n.root, "initial weights, a sum over fan_in of independent terms", self.tensor)
         independent = apart.written((self._letter(c.deps), *c.word), c.deps | self.own)
         top = c.word[0] if c.word else None
         if top is None or top.name != (self.tensor, OPPOSITE[self.direction]):
             return (independent,)
         coherent = c.times(
-            sigma * self.n / self.m**HALF, "initial weights that the vector points along: a coherent sum", self.tensor
-        ).times(top.grown**-1, "of the copies summed before, one meets its own weight", self.tensor)
+            sigma * self.n / self.m.root, "initial weights that the vector points along: a coherent sum", self.tensor
+        ).times(top.grown.inverse, "of the copies summed before, one meets its own weight", self.tensor)
         popped = coherent.written(c.word[1:], top.below)
         # `W W^T v` with a coherent part that is not smaller acts on everything later as `v` does.
         shadowed = independent.order <= popped.order and popped.deps <= independent.deps
@@ -214,7 +213,7 @@ class Weight:
         """One table row per optimizer family. `k.order * rest` is this component's gradient entry."""
         assert self.lr is not None
         gradient = k.times(rest, "the rest of the gradient entry: multiplier and other side", self.tensor)
-        share = gradient.times(normaliser**-1, "divided by the largest gradient entry", self.tensor)
+        share = gradient.times(normaliser.inverse, "divided by the largest gradient entry", self.tensor)
         match self.family:
             case "sgd":
                 return gradient.times(self.lr, "learning rate", self.tensor).caused(self.tensor)
@@ -224,11 +223,11 @@ class Weight:
                 # A direction of its own (another for each copy that shares the matrix) is a singular
                 # direction of its own: orthogonalisation lifts it to full size.
                 if k.deps - self.axes:
-                    share = share.times(share.order**-1, "lifted: a singular direction of its own", self.tensor)
+                    share = share.times(share.order.inverse, "lifted: a singular direction of its own", self.tensor)
                 unit = share.times(self.lr, "learning rate", self.tensor)
-                norm = (use.n * use.m) ** HALF
-                return unit.times(norm**-1, "entries of a matrix of unit operator norm", self.tensor).caused(self.tensor)
+                norm = (use.n * use.m).root
+                return unit.times(norm.inverse, "entries of a matrix of unit operator norm", self.tensor).caused(self.tensor)
             case "declared":
                 assert self.effect is not None
                 unit = share.times(self.effect, "declared effect of the optimizer", self.tensor)
-                return unit.times(use.n**-1, "per summed coordinate", self.tensor).caused(self.tensor)
+                return unit.times(use.n.inverse, "per summed coordinate", self.tensor).caused(self.tensor)

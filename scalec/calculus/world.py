@@ -45,10 +45,18 @@ class World:
 
     # ---- sizes -------------------------------------------------------------------------------
     def order(self, formula: Formula, subject: str, attribute: str) -> Magnitude:
-        try:
-            return self.cell.order_of(settled(formula, self.program, self.cell.regime))
-        except NotMonomial as error:
-            raise Unresolved(subject, attribute, error.formula) from None
+        found = self._orders.get(formula)
+        if found is None:
+            try:
+                found = self.cell.order_of(settled(formula, self.program, self.cell.regime))
+            except NotMonomial as error:
+                raise Unresolved(subject, attribute, error.formula) from None
+            self._orders[formula] = found
+        return found
+
+    @cached_property
+    def _orders(self) -> dict[Formula, Magnitude]:
+        return {}
 
     @cached_property
     def axis(self) -> Mapping[str, Copies]:
@@ -61,6 +69,16 @@ class World:
 
     def site(self, op: Scale) -> Magnitude:
         """The factor of a site; the index of a layer counts as their number."""
+        found = self._sites.get(op)
+        if found is None:
+            found = self._sites[op] = self._site(op)
+        return found
+
+    @cached_property
+    def _sites(self) -> dict[Scale, Magnitude]:
+        return {}
+
+    def _site(self, op: Scale) -> Magnitude:
         formula = self.scaling.sites.get((op.site, op.attribute), UNIT)
         layers = mul(*(repeat.count for repeat in self.structure.within[op.out][-1:]))
         return self.order(_layers(formula, layers), op.site, op.attribute)

@@ -44,14 +44,15 @@ class Magnitude:
     `<=` means "nowhere larger on this cell"; it is a partial order, as cells may need splitting.
     """
 
-    __slots__ = ("_powers", "_products", "_within", "cell", "growth", "order")
+    __slots__ = ("_inverse", "_products", "_root", "_within", "cell", "growth", "order")
 
     def __init__(self, cell: Cell, order: Order) -> None:
         self.cell = cell
         self.order = order
         self.growth = cell.growth(order)
         self._products: dict[Magnitude, Magnitude] = {}
-        self._powers: dict[Fraction | int, Magnitude] = {}
+        self._root: Magnitude | None = None
+        self._inverse: Magnitude | None = None
         self._within: dict[Magnitude, bool] = {}
 
     def __mul__(self, other: Magnitude) -> Magnitude:
@@ -61,13 +62,22 @@ class Magnitude:
         return found
 
     def __pow__(self, exponent: Fraction | int) -> Magnitude:
-        found = self._powers.get(exponent)
-        if found is None:
-            found = self._powers[exponent] = self.cell.magnitude(self.order**exponent)
-        return found
+        return self.cell.magnitude(self.order**exponent)
+
+    @property
+    def root(self) -> Magnitude:
+        if self._root is None:
+            self._root = self ** Fraction(1, 2)
+        return self._root
+
+    @property
+    def inverse(self) -> Magnitude:
+        if self._inverse is None:
+            self._inverse = self**-1
+        return self._inverse
 
     def __truediv__(self, other: Magnitude) -> Magnitude:
-        return self * other**-1
+        return self * other.inverse
 
     def __le__(self, other: Magnitude) -> bool:
         found = self._within.get(other)
@@ -192,7 +202,7 @@ class Cell:
             case Apply("max", arguments):
                 return self._extreme(arguments, self.larger)
             case Apply("min", arguments):
-                return self._extreme(arguments, lambda a, b: self.larger(a**-1, b**-1) ** -1)
+                return self._extreme(arguments, lambda a, b: self.larger(a.inverse, b.inverse).inverse)
             case Apply():
                 if all(self.order_of(argument) is self.one for argument in atom.arguments):
                     return self.one
