@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from scalec.emit.modules import Expr, ModuleWriter
+from scalec.emit.modules import LONG, Expr, ModuleWriter
 from scalec.emit.names import camel
 from scalec.program.program import Region
 
@@ -135,6 +135,9 @@ def _residual(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     name = dict(region.sites)["scale"].rpartition("residual.")[2].replace(".", "_")
     skip = w.site_factor(region, "scale", f"{name}_skip", "skip")
     scale = w.site_factor(region, "scale", f"{name}_residual")
+    if len(f"{skip}{stream} + {scale}{inner.text}") > LONG:
+        with w.inside():
+            inner = Expr(w.own(inner))
     return Expr(f"{skip}{stream} + {scale}{inner.factor if scale else inner.text}", loose=True)
 
 

@@ -99,8 +99,9 @@ def _config(plan: Plan, sizes: Mapping[str, Fraction], reporter: Reporter) -> st
     for dim in plan.program.dimensions:
         follows = dim.default is not None and dim.name not in plan.freed
         value = "int | None = None" if follows else f"int = {_number(sizes[dim.name])}"
-        about = comment(_about(dim), LINE - 8 - len(dim.name) - len(value))
-        lines.append(f"    {dim.name}: {value}" + (f"  # {about}" if about else "") + lint(dim.name))
+        field = f"    {dim.name}: {value}"
+        about = comment(_about(dim), LINE - len(field) - len("  # ") - len(lint(dim.name)))
+        lines.append(field + (f"  # {about}" if about else "") + lint(dim.name))
     for dim in _by_need(plan.program.dimensions):
         assert dim.default is not None
         default = size_text(own, dim.default, reporter)

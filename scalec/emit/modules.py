@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
 from scalec.emit.code import Reader, size_text
-from scalec.emit.names import LINE, WIDEST, provenance
+from scalec.emit.names import LINE, provenance
 from scalec.plan.model import Plan, Quantity
 from scalec.program.program import Region, Tensor
 from scalec.symbolic.formula import Formula, as_number
 
-LONG = 64  # an expression longer than this gets a name
+LONG = LINE - 15  # an expression longer than this gets a name
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,11 @@ class ModuleWriter:
 
 
 def statement(text: str, indent: int) -> list[str]:
-    """A line of code; formatter and linter are told of one that is too long to be split nicely."""
+    """An assignment or a `return`; a value that is too long stands in parentheses, on several lines."""
     if len(text) + indent <= LINE:
         return [text]
-    text += "  # fmt: skip"
-    return [text if len(text) + indent <= WIDEST else f"{text}  # noqa: E501"]
+    target, is_assignment, value = text.partition(" = ")
+    if not is_assignment:
+        target, value = "return", text.removeprefix("return ")
+    parts = wrap(value, LINE - indent - 4, break_on_hyphens=False, break_long_words=False)
+    return [f"{target} = (" if is_assignment else "return (", *(f"    {p}" for p in parts), ")  # fmt: skip"]

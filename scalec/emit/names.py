@@ -18,7 +18,6 @@ from scalec.program.program import Program, Region
 from scalec.source import Span
 
 LINE = 88  # where linters and formatters draw the line if nobody tells them another
-WIDEST = 120  # where ours does
 MAX_NAME = 40
 MAX_TITLE = 28  # of a network's or a rule's name in a heading
 

@@ -25,7 +25,7 @@ def train_text(plan: Plan, stamp: Stamp, reporter: Reporter) -> str:
         "rule": comment(plan.rule, MAX_TITLE),
         "version": stamp.version,
         "about_data": ABOUT_TEXT if tokens else ABOUT_TENSORS,
-        "file": "a text" if tokens else "a saved {x: [n, D], y: [n] classes}",
+        "file": "a text" if tokens else "saved {x, y} tensors",
         "data": _tokens(plan, reporter) if tokens else TENSORS,
         "steps": "int(run.steps)" if isinstance(plan.run.get("steps"), Quantity) else "200",
         "clip": CLIP if "clip" in plan.run else "",
@@ -42,7 +42,7 @@ def _tokens(plan: Plan, reporter: Reporter) -> str:
 
 
 ABOUT_TEXT = "Bytes of the text are tokens; its last tenth is for validation."
-ABOUT_TENSORS = "The file holds vectors and classes; the last tenth is for\nvalidation."
+ABOUT_TENSORS = "The file is a saved {x: [n, D], y: [n] classes};\nits last tenth is for validation."
 
 TOKENS = '''
 class Data:

@@ -1,34 +1,72 @@
-"""Plans for the emitter's tests, from a rule text and sizes. No command line, no files."""
+"""Plans and emitted files for the emitter's tests, from a rule text and sizes. No command line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from fractions import Fraction
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
 
-from scalec.diagnostics import Reporter
-from scalec.plan.make import Request, make_plan
+from scalec.emit.files import EmittedFile, emit
+from scalec.emit.names import Stamp
+from scalec.pipeline import Operands, PlanRequest, plan
 from scalec.plan.model import Plan
-from scalec.program.lower import lower
 from scalec.resolve.load import load_text
-from scalec.resolve.networks import resolve_network
-from scalec.resolve.optimizers import resolve_optimizer
-from scalec.resolve.rules import resolve_rule
-from scalec.source import Source, Span
-from scalec.syntax import nodes
+from tests.emit.texts import EVERYTHING
 
-Sizes = Mapping[str, int]
+STAMP = Stamp("0.0.0", "0" * 64)
 
 
 def plan_of(
-    text: str, *at: Sizes, rule: str = "mine", network: str = "gpt", optimizer: str = "adamw", file: str = "t.scale"
+    network: str, *at: Mapping[str, int], rule: str = "mine", optimizer: str = "adamw", text: str = EVERYTHING
 ) -> Plan:
-    """The plan of `rule` in `text` on a network, at the given sizes."""
-    reporter, workspace = Reporter(), load_text(text, file)
-    nowhere = Span(Source(file, text), 0, 0)
-    net = resolve_network(workspace, nodes.Ref(network, span=nowhere), reporter)
-    owner = resolve_optimizer(workspace, optimizer, reporter)
-    rules = resolve_rule(workspace, nodes.Ref(rule, span=nowhere), (optimizer,), reporter)
-    reporter.stop_on_errors()
-    assert net and owner and rules
-    request = Request([{n: Fraction(v) for n, v in sizes.items()} for sizes in at], file=file)
-    return make_plan(lower(net, reporter), rules, owner, request, reporter)
+    """The plan of a rule of `text` on one of its networks, at the given sizes."""
+    request = PlanRequest(tuple(",".join(f"{n}={v}" for n, v in sizes.items()) for sizes in at))
+    return plan(load_text(text, "test.scale"), Operands(rule, network, optimizer), request)
+
+
+def files_of(plan: Plan) -> dict[str, str]:
+    """The emitted texts of a plan at its first size, by file name."""
+    files: tuple[EmittedFile, ...] = emit(plan, plan.sizes[0], STAMP)
+    return {f.name: f.text for f in files}
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """The imported files of one plan."""
+
+    plan: Plan
+    folder: Path
+    model: ModuleType
+    optim: ModuleType
+
+
+def import_files(plan: Plan, folder: Path) -> Emitted:
+    """Write the files of a plan and import them, as a script beside them would."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files_of(plan).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    with _only(folder):
+        return Emitted(plan, folder, importlib.import_module("model"), importlib.import_module("optim"))
+
+
+@contextmanager
+def _only(folder: Path) -> Iterator[None]:
+    """`model` and `optim` mean the files of this folder, and are forgotten afterwards."""
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        model, optim = sys.modules.pop("model", None), sys.modules.pop("optim", None)
+        assert model is None or optim is None or str(folder) in str(model.__file__)
+
+
+@cache
+def cached_plan(network: str, width: int, rule: str = "mine", optimizer: str = "adamw") -> Plan:
+    return plan_of(network, {"N": width}, rule=rule, optimizer=optimizer)

@@ -1,0 +1,114 @@
+"""Rule files for the emitter's tests: two usual networks, three that no pack has, a rule that scales everything."""
+
+from __future__ import annotations
+
+HEAD = """
+use std.dims
+use std.mup
+use std.optimizers
+
+rule mine extends mup {
+  base N = 16, L = 2
+  run { lr = 2^-8;  clip = 1;  warmup = 4;  schedule = cosine;  final_lr = 2^-12 }
+}
+
+rule loud extends mine {
+  tensor matrix, output   { scale ~ 1/sqrt(fan_in);  init.std = 1/fan_in }
+  tensor input, norm.gain { scale = 3/4 }
+  tensor readout          { init = zero }
+  tensor attention.v      { init = uniform;  init.std = 1/2;  lr *= 3 }
+  site residual           { scale ~ 1/depth;  skip = 7/8 }
+  site residual.mlp       { scale = 1/3 }
+  site attention.output   { scale = 5/4 }
+  site mlp.act            { scale = sqrt(2) }
+  site logits             { scale = 1/2 }
+  run                     { 1 - beta2 = 1/50 }
+}
+
+rule loud_mlp extends mine {
+  tensor matrix, output { scale ~ 1/sqrt(fan_in);  init.std = 1/fan_in }
+  tensor "first.weight" { scale = 3/4;  init = uniform;  init.std = 1/2;  lr *= 3 }
+  site logits           { scale = 1/2 }
+}
+"""
+
+GPT = """
+network tiny_gpt {
+  dims  N, L, H = N/8, F = 4*N
+  fixed V = 256, T = 12
+  embed(vocabulary = V, width = N)
+  position(T)
+  repeat L {
+    residual { norm(layer) attention(heads = H, causal) }
+    residual { norm(layer) mlp(width = F, act = gelu) }
+  }
+  norm(layer)
+  readout(V)
+}
+"""
+
+MLP = """
+network tiny_mlp {
+  dims  N, L
+  fixed D = 6, C = 4
+  input(D)
+  linear(N) as first
+  act(relu)
+  repeat L { linear(N) as hidden  act(square_relu) }
+  readout(C)
+}
+"""
+
+PARALLEL = """
+network parallel {
+  dims  N, L, H = N/8
+  fixed V = 32, T = 12
+  embed(vocabulary = V, width = N)
+  repeat L {
+    residual {
+      norm(layer, gain = no)
+      sum { branch { attention(heads = H, causal) } branch { mlp(width = 2*N, act = silu) } }
+    }
+  }
+  readout(V)
+}
+"""
+
+POST_NORM = """
+network post_norm {
+  dims  N, L, H = N/8, F = 4*N
+  fixed V = 32, T = 12
+  embed(vocabulary = V, width = N)
+  position(T)
+  repeat L {
+    residual { attention(heads = H) }
+    norm(layer)
+    residual { mlp(width = F, act = tanh) }
+    norm(layer)
+  }
+  readout(V)
+}
+"""
+
+TWO_STACKS = """
+network two_stacks {
+  dims  N, L, H = N/8
+  fixed V = 32, T = 12
+  embed(vocabulary = V, width = N)
+  position(T)
+  repeat L as mixer { residual { norm(layer) attention(heads = H, causal) }  residual { linear(N) act(relu) } }
+  repeat 2 as dense { residual { norm(layer) mlp(width = 2*N, act = relu) norm(layer) mlp(width = 3*N, act = relu) } }
+  norm(layer, gain = no)
+  readout(V)
+}
+"""
+
+NETWORKS = {
+    "tiny_gpt": GPT,
+    "tiny_mlp": MLP,
+    "parallel": PARALLEL,
+    "post_norm": POST_NORM,
+    "two_stacks": TWO_STACKS,
+}
+CASES = [(name, rule) for name in NETWORKS for rule in ("mine", "loud_mlp" if name == "tiny_mlp" else "loud")]
+EVERYTHING = HEAD + "".join(NETWORKS.values())
