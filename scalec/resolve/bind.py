@@ -28,12 +28,12 @@ def bind(
     span: Span | None = None,
 ) -> dict[str, nodes.Expr]:
     """Values of the parameters of `owner`, defaults filled in (a default may use earlier parameters)."""
-    known = [p.name for p in params]
+    known, before = [p.name for p in params], len(reporter.diagnostics)
     given: dict[str, nodes.Expr] = {}
     for position, argument in enumerate(ref.arguments if ref else ()):
         name = argument.name or (known[position] if position < len(known) else None)
         if name not in known or isinstance(argument.value, tuple):
-            what = f"no parameter `{name}`" if name else f"only {len(known)} parameters"
+            what = f"no parameter `{name}`" if name else f"{len(known)} parameter{'s' * (len(known) != 1)}, no more"
             notes = (f"its parameters are {', '.join(known)}",) if known else ("it has no parameters",)
             reporter.report(codes.ARGUMENTS, f"`{owner}` has {what}", argument.span, notes=notes,
                             helps=did_you_mean(name or "", known))  # fmt: skip
@@ -41,12 +41,14 @@ def bind(
             reporter.report(codes.ARGUMENTS, f"parameter `{name}` of `{owner}` is given twice", argument.span)
         else:
             given[name] = argument.value
+    fit = len(reporter.diagnostics) == before
     bound: dict[str, nodes.Expr] = {}
     for param in params:
         value = given.get(param.name)
         if value is None and param.value is None:
-            reporter.report(codes.ARGUMENTS, f"`{owner}` needs a value for parameter `{param.name}`",
-                            ref.span if ref else span)  # fmt: skip
+            if fit:  # else a misspelt one was meant
+                reporter.report(codes.ARGUMENTS, f"`{owner}` needs a value for parameter `{param.name}`",
+                                ref.span if ref else span)  # fmt: skip
             continue
         expr = substitute(param.value, bound) if value is None else value
         assert expr is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -183,7 +184,7 @@ class _Loader:
         if key in self.units:
             return
         try:
-            tree = parse(read_source(path, name))
+            tree = _standard(path, name) if key in self.standard else parse(read_source(path, name))
         except ScalecError as error:
             self.reporter.diagnostics.extend(error.diagnostics)
             return
@@ -246,6 +247,12 @@ class _Loader:
             return self._key(path), path, str(path)
         self.reporter.report(codes.FILE_NOT_FOUND, f"cannot use `{use.target}`: {reason}", use.span)
         return None
+
+
+@cache
+def _standard(path: Path, name: str) -> nodes.File:
+    """The tree of a standard pack, read once: these do not change under a running program."""
+    return parse(read_source(path, name))
 
 
 def _is_file(path: Path) -> bool:
