@@ -77,6 +77,7 @@ class _Planner:
         self.matched: set[int] = set()
         self.used_tunes: set[Tune] = set()
         self.shared: dict[object, PlannedTensor] = {}
+        self.shared_sites: dict[object, dict[str, Quantity]] = {}
         self.uncovered: dict[str, list[str]] = {}
         self.baseless: dict[str, Origin] = {}
         self.anchorless: dict[str, list[str]] = {}
@@ -173,14 +174,19 @@ class _Planner:
         )
 
     def _site(self, site: Site) -> PlannedSite:
-        clauses = self._matching("site", site)
-        values = _Values({name: _default(UNIT) for name in site.attributes}, {})
-        sizes = dict(site.relative) | self.dimensions
-        self._apply(clauses, values, self._scope(sizes, f"site `{site.path}`"))
-        self._tune(self._tunes(site), values)
-        if site.required and not values.numbers["scale"].covered:
+        clauses, tunes = self._matching("site", site), self._tunes(site)
+        if site.required and not any(s.attribute == "scale" for c in clauses for s in c.node.statements):
             self.uncovered.setdefault("scale", []).append(site.path)
-        return PlannedSite(site, self._finish(values.numbers, site.path))
+        key = (tuple(map(id, clauses)), site.attributes, site.relative, tunes)
+        if key not in self.shared_sites:
+            self.shared_sites[key] = self._plan_site(site, clauses, tunes)
+        return PlannedSite(site, self.shared_sites[key])
+
+    def _plan_site(self, site: Site, clauses: list[RuleClause], tunes: tuple[Tune, ...]) -> dict[str, Quantity]:
+        values = _Values({name: _default(UNIT) for name in site.attributes}, {})
+        self._apply(clauses, values, self._scope(dict(site.relative) | self.dimensions, f"site `{site.path}`"))
+        self._tune(tunes, values)
+        return self._finish(values.numbers, site.path)
 
     def _plan_run(self) -> dict[str, Quantity | Choice]:
         """Run-level quantities: the optimizer's defaults, then the rule's `run` clauses, then tuned values."""

@@ -131,6 +131,8 @@ class Block:
             )
         )
         self.tensors[local] = path
+        if len(shape) > 1:
+            self.builder.matrices.add(path)
         return path
 
     def vector(self, local: str, role: str, length: Formula) -> str:
@@ -168,7 +170,7 @@ class Block:
     def _layer_kinds(self, regions: list[Region] | tuple[Region, ...]) -> Iterator[str]:
         for region in regions:
             yield from self._layer_kinds(region.children)
-            if any(len(t.shape) > 1 and t.path in dict(region.tensors).values() for t in self.builder.tensors):
+            if any(path in self.builder.matrices for _, path in region.tensors):
                 yield region.kind
 
     def region(self) -> Region:
@@ -203,6 +205,8 @@ class Builder:
         self.sites: list[Site] = []
         self.context: Formula | None = None
         self.taken: set[str] = set()
+        self.counts: dict[str, int] = {}  # the last number that `unique` gave to a path
+        self.matrices: set[str] = set()  # paths of tensors with two sides
         self.modules: set[str] = set()
         self.broken = False
 
@@ -221,10 +225,11 @@ class Builder:
 
     def unique(self, path: str) -> str:
         """The path itself, or with the first free number: `norm`, `norm2`, `norm3`."""
-        free, count = path, 1
-        while free in self.taken:
+        free, count = path, self.counts.get(path, 0)
+        while count == 0 or free in self.taken:
             count += 1
-            free = f"{path}{count}"
+            free = path if count == 1 else f"{path}{count}"
+        self.counts[path] = count
         self.taken.add(free)
         return free
 

@@ -137,9 +137,12 @@ class _Reader:
     def __init__(self, dimensions: set[str], reporter: Reporter) -> None:
         self.scope: dict[str, Formula] = {name: symbol("size", name) for name in sorted(dimensions)}
         self.reporter = reporter
+        self.read: dict[nodes.Expr, Formula] = {}  # a network says the same size many times
 
     def size(self, expr: nodes.Expr) -> Formula:
-        return to_formula(expr, self.scope.get, tuple(self.scope), self.reporter)
+        if expr not in self.read:
+            self.read[expr] = to_formula(expr, self.scope.get, tuple(self.scope), self.reporter)
+        return self.read[expr]
 
     def count(self, repeat: nodes.Block) -> Formula:
         """How often a block is repeated; 1 where that does not read, which `block` will report."""
