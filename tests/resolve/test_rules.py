@@ -86,7 +86,7 @@ def test_parameters_are_replaced_where_they_stand_and_passed_on() -> None:
         ("mine(1, 2)", "`mine` has 1 parameter, no more"),
         ("mine(alpah = 1)", "`mine` has no parameter `alpah`"),
         ("mine(1, alpha = 2)", "parameter `alpha` of `mine` is given twice"),
-        ("mine()", "`mine` needs a value for parameter `alpha`"),
+        ("mine", "`mine` needs a value for parameter `alpha`"),
     ],
 )
 def test_arguments_fit_the_parameters(name: str, message: str) -> None:
