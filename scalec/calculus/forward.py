@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import assert_never
+from typing import Literal, assert_never
 
 from scalec.calculus import transfer
 from scalec.calculus.components import (
@@ -51,6 +51,8 @@ from scalec.program.ops import (
 from scalec.symbolic.dominance import Magnitude
 
 ROUNDS = 8
+TermName = Literal["init", "propagating", "effective"]
+TERMS: tuple[TermName, ...] = ("init", "propagating", "effective")
 
 
 class Unsupported(Exception):
@@ -68,6 +70,15 @@ class Terms:
     init: Vector = ABSENT
     propagating: Vector = ABSENT
     effective: Vector = ABSENT
+
+    def named(self, term: TermName) -> Vector:
+        match term:
+            case "init":
+                return self.init
+            case "propagating":
+                return self.propagating
+            case "effective":
+                return self.effective
 
     @property
     def total(self) -> Vector:

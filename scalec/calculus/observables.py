@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Literal
 
 from scalec.calculus import transfer
-from scalec.calculus.components import Vector, sum_over, union
-from scalec.calculus.forward import Forward
+from scalec.calculus.components import Vector, initial, sum_over, union
+from scalec.calculus.forward import Forward, TermName
 from scalec.calculus.structure import Structure, inputs
 from scalec.program.ops import (
     Bias,
@@ -34,8 +34,6 @@ from scalec.program.ops import (
 )
 
 Kind = Literal["preactivation", "norm input", "weights", "sum", "stream", "output"]
-TermName = Literal["init", "propagating", "effective"]
-TERMS: tuple[TermName, ...] = ("init", "propagating", "effective")
 Weighted = Linear | Gain | Bias
 
 
@@ -86,13 +84,20 @@ class Carrier:
         return observables(self.structure)
 
     def reached(self, op: Weighted, term: TermName) -> dict[str, Vector]:
-        """The first observables that a term of this weight reaches, and what it is there.
+        """The first observables that a term of this weight reaches before another weight, and what it is there."""
+        found = _gathered(self._carry(op.out, self._term(op, term), through_weights=False, to_the_sum=False))
+        # A product with something that changed is no longer an initial term; it counts for what changed.
+        return {name: initial(vector) for name, vector in found.items()} if term == "init" else found
 
-        An effective term goes through later weights as they are now, so that a zero-initialised one
-        contributes its update; the other terms stop at the next weight, whose propagating term they are.
+    def acts(self, op: Weighted) -> dict[str, Vector]:
+        """The first observables where this weight's update shows.
+
+        It goes through later weights as they are now, so that a zero-initialised one contributes its update.
         """
-        start: Vector = getattr(self.forward.terms[op.out], term)
-        return _gathered(self._carry(op.out, start, through_weights=term == "effective", to_the_sum=False))
+        return _gathered(self._carry(op.out, self._term(op, "effective"), through_weights=True, to_the_sum=False))
+
+    def _term(self, op: Weighted, term: TermName) -> Vector:
+        return self.forward.terms[op.out].named(term)
 
     def summed(self, op: Weighted) -> dict[str, Vector]:
         """Where a weight inside a repeated block has its effective term in the sum over the copies."""

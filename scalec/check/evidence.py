@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from scalec.calculus.components import Component, Vector, changed, initial
-from scalec.calculus.observables import TERMS, Carrier, Kind, TermName, Weighted, observables, weighted
+from scalec.calculus.components import Component, Vector, changed
+from scalec.calculus.forward import TERMS, TermName
+from scalec.calculus.observables import Carrier, Kind, Weighted, observables, weighted
 from scalec.calculus.structure import Structure
 from scalec.calculus.training import Step, Training
 from scalec.calculus.weights import Weight
@@ -100,10 +101,10 @@ class Evidence:
     # ---- terms -------------------------------------------------------------------------------
     def term(self, step: Step, op: Weighted, term: TermName) -> Vector:
         """An atomic term at the weight's own output."""
-        return initial(step.forward.terms[op.out].init) if term == "init" else getattr(step.forward.terms[op.out], term)
+        return step.forward.terms[op.out].named(term)
 
     def reached(self, step: Step) -> tuple[Reached, ...]:
-        """Every weight's terms at the observables they reach first."""
+        """Every weight's terms at the observables they reach before another weight."""
         found = self._reached.get(step.index)
         if found is None:
             found = self._reached[step.index] = tuple(self._carried(step))
@@ -119,10 +120,6 @@ class Evidence:
             for term in TERMS:
                 for observable, vector in carrier.reached(op, term).items():
                     yield Reached(observable, op, term, vector)
-
-    def summed(self, step: Step, op: Weighted) -> dict[str, Vector]:
-        """Where the weight's effective term ends in a sum over copies."""
-        return Carrier(step.forward).summed(op)
 
     def claim(self, step: Step, found: Reached, exact: bool = False) -> Claim:
         """A claim about one weight's term at an observable."""

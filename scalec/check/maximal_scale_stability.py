@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scalec import catalogue as codes
-from scalec.calculus.observables import TERMS
+from scalec.calculus.forward import TERMS
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goal import Goal
 
@@ -24,7 +24,7 @@ def _backward(evidence: Evidence) -> Iterator[Claim]:
         terms = step.backward.terms.get(op.out)
         if terms is None or not evidence.structure.within[op.out]:
             continue
-        tops = {term: evidence.largest(getattr(terms, term)) for term in TERMS}
+        tops = {term: evidence.largest(terms.named(term)) for term in TERMS}
         best = evidence.cell.largest(top.order for top in tops.values() if top)
         for term, top in tops.items():
             if top and best:

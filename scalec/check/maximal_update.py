@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scalec import catalogue as codes
-from scalec.calculus.observables import Weighted
+from scalec.calculus.observables import Carrier, Weighted
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goal import Goal
 
@@ -24,8 +24,8 @@ def _best(evidence: Evidence, op: Weighted) -> Claim:
     Where it is of order 1 nowhere, its largest order is what fails.
     """
     step, cell = evidence.limit, evidence.cell
-    places = [(f.observable, f.vector) for f in evidence.reached(step) if f.op is op and f.term == "effective"]
-    places += evidence.summed(step, op).items()
+    carrier = Carrier(step.forward)
+    places = (*carrier.acts(op).items(), *carrier.summed(op).items())
     claims = [Claim(name, op.tensor, "effective", step.index, top.order, exact=True, component=top)
               for name, vector in places if (top := evidence.largest(vector))]  # fmt: skip
     if not claims:

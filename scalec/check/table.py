@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from scalec.calculus.components import Component, Vector, initial
+from scalec.calculus.forward import TERMS
 from scalec.calculus.training import Step
 from scalec.check.evidence import Evidence
 from scalec.check.findings import chain_of, where
@@ -48,18 +49,18 @@ def _terms(evidence: Evidence) -> Iterator[Term]:
     start = evidence.training.steps[0]
     for step in evidence.training.steps:
         for op in evidence.weighted:
-            for term in ("init",) if step is start else ("propagating", "effective"):
-                vector: Vector = getattr(step.forward.terms[op.out], term)
-                yield _term(evidence, step, op.out, op.tensor, term, vector)
+            for term in TERMS[:1] if step is start else TERMS[1:]:
+                yield _term(evidence, step, op.out, op.tensor, term, step.forward.terms[op.out].named(term))
         for name in evidence.kinds:
             if step is start:
                 yield _term(evidence, step, name, "", "init", initial(evidence.value(step, name)))
             else:
                 yield _term(evidence, step, name, "", "change", evidence.change(step, name))
             yield _term(evidence, step, name, "", "total", evidence.value(step, name))
-    for found in evidence.reached(evidence.limit):
-        if found.observable != found.op.out:
-            yield _term(evidence, evidence.limit, found.observable, found.op.tensor, found.term, found.vector)
+    for step, wanted in ((start, TERMS[:1]), (evidence.limit, TERMS[1:])):
+        for found in evidence.reached(step):
+            if found.observable != found.op.out and found.term in wanted:
+                yield _term(evidence, step, found.observable, found.op.tensor, found.term, found.vector)
 
 
 def _term(evidence: Evidence, step: Step, observable: str, tensor: str, term: str, vector: Vector) -> Term:
