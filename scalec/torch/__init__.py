@@ -1,0 +1,1 @@
+"""What needs torch: emitted code as modules, measurements of real training, their comparison with the calculus."""

@@ -1,0 +1,68 @@
+"""Emitted code as live modules. Input: a plan. Output: a model and an optimizer at any size, freshly drawn.
+
+What is run is the text that `compile` writes, word for word.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from scalec.diagnostics import Reporter
+from scalec.emit.model import model_text
+from scalec.emit.names import Stamp
+from scalec.emit.optim import optim_text
+from scalec.plan.model import Plan
+from scalec.program.ops import Gain, Input, Linear
+from scalec.torch.probes import Run, flat
+
+Sizes = Mapping[str, Fraction]
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """`model.py` and `optim.py` of a plan, imported."""
+
+    plan: Plan
+    model: ModuleType
+    optim: ModuleType
+
+    def build(self, sizes: Sizes, seed: int, lr: float | None = None) -> Run:
+        """The network at `sizes`, all of its dimensions, drawn from `seed` in float64, and its optimizer."""
+        config = self.model.Config(**{name: int(size) for name, size in sizes.items()})
+        generator = torch.Generator().manual_seed(seed)
+        network: nn.Module = self.model.build_model(config, "cpu", torch.float64, generator=generator)
+        optimizer: torch.optim.Optimizer = self.optim.build_optimizer(network, config, lr)
+        return Run(self.plan.program, sizes, network, optimizer, self._outer(sizes))
+
+    def _outer(self, sizes: Sizes) -> dict[str, float]:
+        """Multipliers that emitted code puts behind a module: those of tables and gains."""
+        operations = tuple(flat(self.plan.program.operations))
+        one_hot = {op.out for op in operations if isinstance(op, Input) and op.one_hot}
+        behind = [o for o in operations if isinstance(o, Gain) or (isinstance(o, Linear) and o.x in one_hot)]
+        return {op.tensor: self.plan.value(self.plan.tensor[op.tensor].numbers["scale"], sizes) for op in behind}
+
+
+def load_emitted(plan: Plan) -> Emitted:
+    """Import what `compile` would write. Raises ScalecError where it would."""
+    reporter, stamp = Reporter(), Stamp("", "")
+    texts = (model_text(plan, plan.sizes[0], stamp, reporter), optim_text(plan, stamp, reporter))
+    reporter.stop_on_errors()
+    model, optim = ModuleType("model"), ModuleType("optim")
+    before = sys.modules.get("model")
+    sys.modules["model"] = model  # `optim.py` imports its neighbour by this name, dataclasses look it up
+    try:
+        for module, text in zip((model, optim), texts, strict=True):
+            exec(compile(text, f"{module.__name__}.py", "exec"), module.__dict__)
+    finally:
+        if before is None:
+            del sys.modules["model"]
+        else:
+            sys.modules["model"] = before
+    return Emitted(plan, model, optim)

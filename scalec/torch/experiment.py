@@ -1,0 +1,81 @@
+"""A rule in training at several sizes, predicted and measured. Input: a plan and its orders. Output: rows.
+
+Both sides can be asked for one cause alone and, measured, at another learning rate; asked once, they are
+kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from scalec.calculus.scaling import Scaling
+from scalec.plan.model import Plan, Quantity
+from scalec.symbolic.order import Regime
+from scalec.torch.compare import Row, Samples, compare
+from scalec.torch.emitted import Emitted
+from scalec.torch.measure import Batch, measure_terms
+from scalec.torch.predict import Prediction, predict_terms
+from scalec.torch.terms import Term
+
+Data = Callable[[Mapping[str, Fraction], int], Batch]  # from all sizes and a seed
+
+
+@dataclass
+class Experiment:
+    """`emitted` has the plan, whose sizes are those to run; `size` is the dimension that the slopes are over."""
+
+    emitted: Emitted
+    scaling: Scaling
+    regime: Regime
+    size: str
+    data: Data
+    seeds: Sequence[int]
+    steps: int = 3
+    _predicted: dict[str | None, Prediction] = field(default_factory=dict)
+    _measured: dict[tuple[str | None, float], Samples] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Plan:
+        return self.emitted.plan
+
+    @property
+    def sizes(self) -> list[float]:
+        return [float(sizes[self.size]) for sizes in self.plan.sizes]
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        return tuple(tensor.path for tensor in self.plan.program.tensors)
+
+    def predicted(self, only: str | None = None) -> Prediction:
+        if only not in self._predicted:
+            found = predict_terms(self.plan.program, self.scaling, self.regime, self.steps, only)
+            self._predicted[only] = found
+        return self._predicted[only]
+
+    def measured(self, only: str | None = None, rate: float = 1.0) -> Samples:
+        """`rate`: a factor on the run's learning rate."""
+        if (only, rate) not in self._measured:
+            self._measured[only, rate] = self._measure(only, rate)
+        return self._measured[only, rate]
+
+    def _measure(self, only: str | None, rate: float) -> Samples:
+        found: dict[Term, list[list[float]]] = {}
+        for seed in self.seeds:
+            for sizes in self.plan.sizes:
+                run = self.emitted.build(sizes, seed, self._lr(sizes) * rate)
+                for term, value in measure_terms(run, self.data(sizes, seed), self.steps, only).items():
+                    by_seed = found.setdefault(term, [])
+                    if len(by_seed) <= self.seeds.index(seed):
+                        by_seed.append([])
+                    by_seed[-1].append(value)
+        return found
+
+    def _lr(self, sizes: Mapping[str, Fraction]) -> float:
+        lr = self.plan.run["lr"]
+        assert isinstance(lr, Quantity)
+        return self.plan.value(lr, sizes)
+
+    def rows(self, only: str | None = None, rate: float = 1.0) -> list[Row]:
+        return compare(self.predicted(only), self.measured(only, rate), self.sizes)

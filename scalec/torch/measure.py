@@ -1,0 +1,133 @@
+"""The measuring instrument: atomic terms of real training. Input: a run, a batch. Output: a number per term.
+
+Every number is the root mean square over coordinates, samples and layers. A term that is exactly zero is
+given as 0.0: it is absent, which is not the same as small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scalec.calculus.structure import Structure
+from scalec.torch.probes import Map, Probe, Probes, Run, Seen, parameter_regex
+from scalec.torch.terms import Term
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`x` as the model takes it, `y` the class of each position."""
+
+    x: Tensor
+    y: Tensor
+
+
+def measure_terms(run: Run, batch: Batch, steps: int, only: str | None = None) -> dict[Term, float]:
+    """Train `steps` steps on one batch and measure before the first and after each.
+
+    `only`: the path of the one tensor that is trained, all others frozen (a cause); None: all are. The
+    gradient of every tensor is measured either way. The model is left trained, in training mode.
+    """
+    probes = Probes(run)
+    trained = _trained(run, only)
+    start = {probe: probe.weight.detach().clone() for layers in probes.layers.values() for probe in layers}
+    first: Seen | None = None
+    terms: dict[Term, float] = {}
+    for step in range(steps + 1):
+        run.optimizer.zero_grad()
+        seen = probes.forward(batch.x)
+        first = first or seen
+        F.cross_entropy(seen.logits.flatten(0, -2), batch.y.flatten()).backward()  # type: ignore[no-untyped-call]
+        reader = _Reader(probes, start, first, seen, step)
+        terms |= {term: rms(parts) for term, parts in reader.terms()}
+        for parameter in run.model.parameters():
+            if id(parameter) not in trained:
+                parameter.grad = None
+        if step < steps:
+            run.optimizer.step()
+    return terms
+
+
+def _trained(run: Run, only: str | None) -> frozenset[int]:
+    if only is None:
+        return frozenset(id(p) for p in run.model.parameters())
+    name = parameter_regex(run.program.tensor[only].storage)
+    return frozenset(id(p) for n, p in run.model.named_parameters() if name.fullmatch(n))
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """The terms of one step. `start`: initial weights; `first`: what the pass before training saw."""
+
+    probes: Probes
+    start: dict[Probe, Tensor]
+    first: Seen
+    seen: Seen
+    step: int
+
+    def terms(self) -> Iterator[tuple[Term, Iterable[Tensor]]]:
+        with torch.no_grad():
+            for op, layers in self.probes.layers.items():
+                yield from self._atomic(op, layers)
+                yield Term(op.tensor, "gradient", self.step), [_gradient(probe) for probe in layers]
+            yield from self._values()
+
+    def _atomic(self, op: Map, layers: tuple[Probe, ...]) -> Iterator[tuple[Term, Iterable[Tensor]]]:
+        if self.step == 0:
+            yield Term(op.out, "init", 0), [self.first.out[probe] for probe in layers]
+            return
+        yield Term(op.out, "effective", self.step), [self._effective(probe) for probe in layers]
+        yield Term(op.out, "propagating", self.step), [self._propagating(probe) for probe in layers]
+
+    def _effective(self, probe: Probe) -> Tensor:
+        return probe.apply(probe.weight - self.start[probe], self.seen.x[probe])
+
+    def _propagating(self, probe: Probe) -> Tensor:
+        before, now = self.first.x[probe], self.seen.x[probe]
+        if before is None or now is None or torch.equal(before, now):
+            return torch.zeros(())
+        return probe.apply(self.start[probe], now) - self.first.out[probe]
+
+    def _values(self) -> Iterator[tuple[Term, Iterable[Tensor]]]:
+        """The residual stream where a module reads it, dot products, the logits."""
+        stream = Structure(self.probes.run.program).stream
+        for name, op in self.probes.inputs.items():
+            if name in stream:
+                layers = self.probes.layers[op]
+                yield self._value(name, [(self.first.x[p], self.seen.x[p]) for p in layers])
+        for dot, q, k, heads in self.probes.dots:
+            pairs = list(zip(self.probes.layers[q], self.probes.layers[k], strict=True))
+            yield self._value(
+                dot.out,
+                [(_dots(self.first.out[a], self.first.out[b], heads), _dots(self.seen.out[a], self.seen.out[b], heads))
+                 for a, b in pairs],
+            )  # fmt: skip
+        for output in self.probes.outputs:
+            yield self._value(output.out, [(self.first.logits, self.seen.logits)])
+
+    def _value(self, name: str, pairs: list[tuple[Tensor | None, Tensor | None]]) -> tuple[Term, Iterable[Tensor]]:
+        both = [(before, now) for before, now in pairs if before is not None and now is not None]
+        if self.step == 0:
+            return Term(name, "init", 0), [before for before, _ in both]
+        return Term(name, "delta", self.step), [now - before for before, now in both]
+
+
+def _gradient(probe: Probe) -> Tensor:
+    gradient = probe.weight.grad
+    return torch.zeros(()) if gradient is None else gradient
+
+
+def _dots(q: Tensor, k: Tensor, heads: int) -> Tensor:
+    """`q . k` for every pair of positions, [B, T, heads * d] twice to [B, heads, T, T]."""
+    first, second = (x.view(*x.shape[:-1], heads, -1).transpose(1, 2) for x in (q, k))
+    return first @ second.mT
+
+
+def rms(parts: Iterable[Tensor]) -> float:
+    """Root mean square over the entries of all parts."""
+    squares = [(float(part.double().square().sum()), part.numel()) for part in parts]
+    return float((sum(s for s, _ in squares) / sum(n for _, n in squares)) ** 0.5)

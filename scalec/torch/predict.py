@@ -1,0 +1,63 @@
+"""The same terms by the calculus: an exponent each. Input: a Program and the laws of a rule. No training.
+
+For one cause all other tensors are frozen in the calculus too, so that what is compared is the same run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from scalec.calculus.components import Vector, changed, initial, size
+from scalec.calculus.scaling import Scaling
+from scalec.calculus.structure import Structure
+from scalec.calculus.training import Step, train
+from scalec.calculus.world import World
+from scalec.program.ops import Dot, Output
+from scalec.program.program import Program
+from scalec.symbolic.dominance import Cell, Magnitude
+from scalec.symbolic.order import Regime
+from scalec.torch.terms import Term
+
+Prediction = dict[Term, Fraction | None]
+
+
+def predict_terms(
+    program: Program, scaling: Scaling, regime: Regime, steps: int, only: str | None = None
+) -> Prediction:
+    """The exponent of every term in the regime's one scale, None for an absent one.
+
+    `only`: the one tensor that is trained. Raises what `train` raises, and ValueError for several scales.
+    """
+    if len(regime.scales) != 1:
+        raise ValueError("a slope is over one size: give a regime with one scale")
+    trained = scaling if only is None else scaling.training_only(only)
+    training = train(World(Structure(program), trained, Cell(regime)))
+    found: Prediction = {}
+    for index in range(steps + 1):
+        step = training.steps[min(index, len(training.steps) - 1)]
+        found |= {term: None if m is None else m.growth[0] for term, m in _terms(step, index)}
+    return found
+
+
+def _terms(step: Step, index: int) -> Iterator[tuple[Term, Magnitude | None]]:
+    cell, structure = step.forward.world.cell, step.forward.world.structure
+
+    def order(vector: Vector) -> Magnitude | None:
+        return size(cell, vector)
+
+    for out, terms in step.forward.terms.items():
+        if index == 0:
+            yield Term(out, "init", 0), order(terms.init)
+        else:
+            yield Term(out, "effective", index), order(terms.effective)
+            yield Term(out, "propagating", index), order(terms.propagating)
+    for tensor, entry in step.gradient.items():
+        yield Term(tensor, "gradient", index), entry
+    watched = [op.out for op in structure.operations if isinstance(op, Dot | Output)]
+    for name in (*structure.stream, *watched):
+        vector = step.forward.values[name]
+        if index == 0:
+            yield Term(name, "init", 0), order(initial(vector))
+        else:
+            yield Term(name, "delta", index), order(changed(vector))

@@ -1,0 +1,161 @@
+"""Where to listen in a torch module for the values of a Program. Input: a Program, a module. Output: probes.
+
+A parameter is found by its name (`Storage.name`, a hole `{axis}` per layer axis); what goes into and
+comes out of the module that owns it is read by a forward hook. The model is not changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.hooks import RemovableHandle
+
+from scalec.program.ops import Bias, Dot, Gain, Linear, Normalise, Operation, Output, Repeat, Reshape
+from scalec.program.program import Program, Storage
+from scalec.symbolic.formula import Formula, exact
+
+Map = Linear | Gain | Bias
+
+
+@dataclass(frozen=True)
+class Run:
+    """A network in training: `sizes` has every dimension; `outer` the forward multipliers that the
+    network puts behind a tensor's module instead of before it, by the tensor's path."""
+
+    program: Program
+    sizes: Mapping[str, Fraction]
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    outer: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One layer's copy of an operation with a weight. `local`: the parameter's name in its module."""
+
+    op: Map
+    module: nn.Module
+    local: str
+    factor: float
+
+    @property
+    def weight(self) -> nn.Parameter:
+        return self.module.get_parameter(self.local)
+
+    @torch.no_grad()
+    def apply(self, weight: Tensor, x: Tensor | None) -> Tensor:
+        """The operation with other weights; `None` is a table that is read by position: its rows."""
+        if x is None:
+            return self.factor * weight
+        others = {name: torch.zeros_like(p) for name, p in self.module.named_parameters()}
+        out: Tensor = functional_call(self.module, others | {self.local: weight}, (x,))
+        return self.factor * out
+
+
+@dataclass
+class Seen:
+    """One forward pass: what went into each probe and came out of it, and the logits."""
+
+    x: dict[Probe, Tensor | None]
+    out: dict[Probe, Tensor]
+    logits: Tensor
+
+
+class Probes:
+    """All probes of a run. Raises KeyError where a tensor's parameter is not in the model."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        operations = tuple(flat(run.program.operations))
+        self.made_by: Mapping[str, Operation] = {op.out: op for op in operations}
+        self.layers = {op: tuple(self._layers(op)) for op in operations if isinstance(op, Map)}
+
+    def _layers(self, op: Map) -> Iterator[Probe]:
+        name = parameter_regex(self.run.program.tensor[op.tensor].storage)
+        found = [n for n, _ in self.run.model.named_parameters() if name.fullmatch(n)]
+        if not found:
+            raise KeyError(f"no parameter of the model is called `{self.run.program.tensor[op.tensor].storage.name}`")
+        for parameter in found:
+            owner, _, local = parameter.rpartition(".")
+            yield Probe(op, self.run.model.get_submodule(owner), local, self.run.outer.get(op.tensor, 1.0))
+
+    @cached_property
+    def dots(self) -> tuple[tuple[Dot, Map, Map, int], ...]:
+        """Each dot product of two maps' outputs, with its two maps and the number of heads."""
+        found = []
+        for op in self.made_by.values():
+            if isinstance(op, Dot):
+                x, y = self.made_by[op.x], self.made_by[op.y]
+                if isinstance(x, Reshape) and isinstance(y, Reshape):
+                    q, k = self.made_by[x.x], self.made_by[y.x]
+                    if isinstance(q, Map) and isinstance(k, Map):
+                        found.append((op, q, k, self.size(x.count)))
+        return tuple(found)
+
+    @cached_property
+    def inputs(self) -> Mapping[str, Map]:
+        """Values that go into a module, each with an operation that reads it there."""
+        found: dict[str, Map] = {}
+        for op in self.layers:
+            before = self.made_by.get(op.x)
+            # A gain's module normalises too.
+            found.setdefault(before.x if isinstance(op, Gain) and isinstance(before, Normalise) else op.x, op)
+        return found
+
+    @cached_property
+    def outputs(self) -> tuple[Output, ...]:
+        return tuple(op for op in self.made_by.values() if isinstance(op, Output))
+
+    def size(self, formula: Formula) -> int:
+        number = exact(formula, lambda s: self.run.sizes[s.name])
+        assert number is not None
+        return int(number)
+
+    def forward(self, x: Tensor) -> Seen:
+        """Run the model on `x` and note what every probe sees."""
+        with _listening([p.module for layers in self.layers.values() for p in layers]) as heard:
+            logits = self.run.model(x)
+        ins: dict[Probe, Tensor | None] = {}
+        outs: dict[Probe, Tensor] = {}
+        for probe in (p for layers in self.layers.values() for p in layers):
+            # A table that is sliced rather than called: its rows are its output.
+            came, went = heard.get(probe.module, (None, probe.weight.detach().clone()))
+            ins[probe], outs[probe] = came, probe.factor * went
+        return Seen(ins, outs, logits)
+
+
+@contextmanager
+def _listening(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, tuple[Tensor, Tensor]]]:
+    heard: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def hook(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
+        heard[module] = (args[0].detach(), out.detach())
+
+    handles: list[RemovableHandle] = [m.register_forward_hook(hook) for m in dict.fromkeys(modules)]
+    try:
+        yield heard
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def parameter_regex(storage: Storage) -> re.Pattern[str]:
+    """`blocks.{block}.mlp.up.weight` as a pattern in which a hole is any layer's number."""
+    parts = re.split(r"\{[^}]*\}", storage.name)
+    return re.compile(r"\d+".join(map(re.escape, parts)))
+
+
+def flat(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """Every operation, bodies of repeated blocks included."""
+    for op in operations:
+        if isinstance(op, Repeat):
+            yield from flat(op.body)
+        yield op
