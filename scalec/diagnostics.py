@@ -15,6 +15,9 @@ from typing import Literal, NoReturn
 from scalec.source import Span
 
 Severity = Literal["error", "warning", "note"]
+MANY = 100  # mistakes told in one run: beyond it nobody reads on
+LONG = 64  # characters of a name, and
+CROWD = 1000  # known names, beyond which near ones are not looked for: that takes long
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,11 @@ class Reporter:
         notes: Iterable[str] = (),
         helps: Iterable[str] = (),
     ) -> None:
-        found = Diagnostic(code, message, span, label, tuple(labels), tuple(notes), tuple(helps))
-        if found not in self.diagnostics:
-            self.diagnostics.append(found)
+        if len(self.diagnostics) >= MANY and any(d.severity == "error" for d in self.diagnostics):
+            return
+        if any((d.code, d.message, d.span) == (code, message, span) for d in self.diagnostics):
+            return  # one mistake, seen from another tensor
+        self.diagnostics.append(Diagnostic(code, message, span, label, tuple(labels), tuple(notes), tuple(helps)))
 
     def fail(self, code: Code, message: str, span: Span | None = None, **more: object) -> NoReturn:
         """Report and stop this pass."""
@@ -97,5 +102,6 @@ def _position(d: Diagnostic) -> tuple[str, int, str, str]:
 
 def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """A help line with the nearest known names, four at most; empty when none is near."""
-    near = get_close_matches(name, sorted(set(known)), n=4, cutoff=0.6)
+    short = sorted({k for k in known if len(k) <= LONG}) if len(name) <= LONG else []
+    near = get_close_matches(name, short, n=4, cutoff=0.6) if len(short) <= CROWD else []
     return (f"did you mean {' or '.join(f'`{n}`' for n in near)}?",) if near else ()

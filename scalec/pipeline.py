@@ -173,7 +173,7 @@ def fingerprint(workspace: Workspace, operands: Operands) -> str:
 
 def _sizes(option: str, text: str, spans: dict[str, Span], reporter: Reporter) -> Mapping[str, Fraction]:
     sizes: dict[str, Fraction] = {}
-    for size in parse_sizes(Source(option, text)):
+    for size in parse_sizes(Source(option, text)) if text.strip() else ():
         if size.value is None or size.name in sizes:
             what = "has no value" if size.value is None else "is given twice"
             reporter.report(codes.CONTRADICTION, f"`{size.name}` {what}", size.span)
@@ -212,7 +212,7 @@ class _Chooser:
     def optimizer(self, rule: nodes.Ref) -> str | None:
         """The one optimizer that the rule and all its ancestors are for, if it is one."""
         home = self.home("rule", rule.path)
-        named = list(self._owners(home, rule.path, home.main, set()))
+        named = list(self._owners(home, rule.path))
         if any(d.severity == "error" for d in self.reporter.diagnostics):
             return None
         known = tuple(home.candidates("optimizer", home.main))
@@ -222,16 +222,18 @@ class _Chooser:
         self._ask("optimizer", suitable)
         return None
 
-    def _owners(self, home: Workspace, name: str, unit: str, seen: set[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
+    def _owners(self, home: Workspace, name: str) -> Iterator[tuple[str, ...]]:
         """What each rule of an ancestry that says `for` is for."""
-        found = home.find("rule", name, unit, None, self.reporter)
-        if found is None or (found.unit, name) in seen or not isinstance(found.declaration, nodes.RuleDecl):
-            return
-        seen.add((found.unit, name))
-        if found.declaration.owners:
-            yield tuple(o.text for o in found.declaration.owners)
-        for parent in found.declaration.parents:
-            yield from self._owners(home, parent.path, found.unit, seen)
+        waiting, seen = [(name, home.main)], set()
+        while waiting:
+            path, unit = waiting.pop()
+            found = home.find("rule", path, unit, None, self.reporter)
+            if found is None or (found.unit, path) in seen or not isinstance(found.declaration, nodes.RuleDecl):
+                continue
+            seen.add((found.unit, path))
+            if found.declaration.owners:
+                yield tuple(o.text for o in found.declaration.owners)
+            waiting += [(parent.path, found.unit) for parent in found.declaration.parents]
 
     def _leaves(self, kind: Kind) -> tuple[str, ...]:
         """Names of that kind declared in the file under work that no other one there extends."""

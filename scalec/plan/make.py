@@ -53,7 +53,10 @@ class Request:
 
 def make_plan(program: Program, rule: RuleSet, optimizer: Optimizer, request: Request, reporter: Reporter) -> Plan:
     """The plan of `rule` on `program`. Raises ScalecError with every independent mistake."""
-    return _Planner(program, rule, optimizer, request, reporter).plan()
+    try:
+        return _Planner(program, rule, optimizer, request, reporter).plan()
+    except f.FormulaError as error:
+        reporter.fail(codes.EXPRESSION, str(error), rule.span)
 
 
 @dataclass
@@ -282,6 +285,7 @@ class _Planner:
         for clause in self.clauses:
             for _, path in clause.within:
                 if clause.own and path.text not in known:
+                    self.matched.add(id(clause))
                     self.reporter.report(
                         codes.UNKNOWN_WORD,
                         f"no block is called `{path.text}`",

@@ -1,23 +1,36 @@
 """Arguments to parameters, by substitution in the tree. Input: a reference and the declared parameters.
 
 Substitution happens before anything is evaluated, so a parameter may stand wherever an expression
-may, and every node keeps the span of the text that it came from.
+may, and every node keeps the span of the text that it came from. Invariant: no expression comes out
+larger or deeper than the limits here, however often arguments double themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar, cast
 
 from scalec import catalogue as codes
-from scalec.diagnostics import Reporter, did_you_mean
+from scalec.diagnostics import Diagnostic, Reporter, ScalecError, did_you_mean
 from scalec.source import Span
 from scalec.syntax import nodes
 
 N = TypeVar("N")
-Bindings = Mapping[str, nodes.Expr]
-LARGEST = 256  # operations in the value of a parameter
+Extent = tuple[int, int]  # how many nodes an expression has, and how deep they are
+
+LARGEST: Extent = (1000, 200)
+
+
+class Bindings(dict[str, nodes.Expr]):
+    """Values of parameters, with the extent of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.extents: dict[str, Extent] = {}
+
+    def __setitem__(self, name: str, value: nodes.Expr) -> None:
+        super().__setitem__(name, value)
+        self.extents[name] = _extent(value, {})
 
 
 def bind(
@@ -26,7 +39,7 @@ def bind(
     ref: nodes.Ref | None,
     reporter: Reporter,
     span: Span | None = None,
-) -> dict[str, nodes.Expr]:
+) -> Bindings:
     """Values of the parameters of `owner`, defaults filled in (a default may use earlier parameters)."""
     known, before = [p.name for p in params], len(reporter.diagnostics)
     given: dict[str, nodes.Expr] = {}
@@ -42,50 +55,58 @@ def bind(
         else:
             given[name] = argument.value
     fit = len(reporter.diagnostics) == before
-    bound: dict[str, nodes.Expr] = {}
+    bound = Bindings()
     for param in params:
         value = given.get(param.name)
         if value is None and param.value is None:
             if fit:  # else a misspelt one was meant
                 reporter.report(codes.ARGUMENTS, f"`{owner}` needs a value for parameter `{param.name}`",
                                 ref.span if ref else span)  # fmt: skip
-            continue
-        expr = substitute(param.value, bound) if value is None else value
-        assert expr is not None
-        if _size(expr) > LARGEST:
-            reporter.fail(codes.LIMIT, f"the value of parameter `{param.name}` of `{owner}` is too large", expr.span)
-        bound[param.name] = expr
+        elif value is not None:
+            bound[param.name] = value
+        elif param.value is not None:
+            bound[param.name] = substitute(param.value, bound)
     return bound
 
 
-def _size(expr: nodes.Expr) -> int:
-    """Nodes of the tree, counted to a little beyond the limit: values that double each time are cut off."""
-    count, queue = 0, [expr]
-    while queue and count <= LARGEST:
-        node, count = queue.pop(), count + 1
-        match node:
-            case nodes.Negate(operand):
-                queue.append(operand)
-            case nodes.Binary(_, left, right):
-                queue += (left, right)
-            case nodes.Call(_, arguments):
-                queue += arguments
-            case nodes.Number() | nodes.Name():
-                pass
-    return count
-
-
 def substitute(node: N, bindings: Bindings) -> N:
-    """The tree with every `Name` that is a bound parameter replaced by its value."""
+    """The tree with every `Name` that is a bound parameter replaced by its value.
+
+    Raises ScalecError where an expression comes out beyond all use.
+    """
     if not bindings:
         return node
+    if isinstance(node, nodes.Expr):
+        size, depth = _extent(node, bindings.extents)
+        if size > LARGEST[0] or depth > LARGEST[1]:
+            message = "with its arguments put in, this expression is too large"
+            notes = (f"it comes to {size} operations, {depth} deep; {LARGEST[0]} and {LARGEST[1]} are allowed",)
+            raise ScalecError([Diagnostic(codes.LIMIT, message, node.span, notes=notes)])
+    return _replaced(node, bindings)
+
+
+def _replaced(node: N, bindings: Bindings) -> N:
     if isinstance(node, nodes.Name) and node.text in bindings:
         return cast(N, bindings[node.text])
     if isinstance(node, tuple):
         return cast(N, tuple(substitute(item, bindings) for item in node))
     if not is_dataclass(node) or not isinstance(node, nodes.Node):
         return node
-    changed = {
-        field.name: substitute(getattr(node, field.name), bindings) for field in fields(node) if field.name != "span"
-    }
+    into = _replaced if isinstance(node, nodes.Expr) else substitute
+    changed = {field.name: into(getattr(node, field.name), bindings) for field in fields(node) if field.name != "span"}
     return cast(N, replace(node, **changed))
+
+
+def _extent(expr: nodes.Expr, known: dict[str, Extent]) -> Extent:
+    match expr:
+        case nodes.Number():
+            return 1, 1
+        case nodes.Name(text):
+            return known.get(text, (1, 1))
+        case nodes.Negate(operand):
+            inner = [_extent(operand, known)]
+        case nodes.Binary(_, left, right):
+            inner = [_extent(left, known), _extent(right, known)]
+        case nodes.Call(_, arguments):
+            inner = [_extent(a, known) for a in arguments]
+    return 1 + sum(size for size, _ in inner), 1 + max(depth for _, depth in inner)

@@ -106,7 +106,7 @@ def test_one_ancestor_with_two_arguments_is_no_ancestor() -> None:
 def test_values_that_double_each_time_are_cut_off() -> None:
     chain = ", ".join(["a = 1"] + [f"{y} = {x} + {x}" for x, y in zip("abcdefghijkl", "bcdefghijklm", strict=True)])
     assert said(lambda: rule_of(f"rule mine({chain}) {{ tensor * {{ lr = m }} }}")) == [
-        "SC102 the value of parameter `i` of `mine` is too large"
+        "SC102 with its arguments put in, this expression is too large"
     ]
 
 
@@ -116,8 +116,8 @@ def test_a_rule_never_extends_itself() -> None:
 
 
 def test_many_ways_to_one_ancestor_are_walked_once() -> None:
-    rules = "".join(f"rule r{i} extends r{i - 1}, r{i - 1} {{ }}\n" for i in range(1, 60))
-    text = f"rule r0 for adam {{ tensor * {{ lr = 1 }} }}\n{rules}rule mine extends r59 {{ }}"
+    rules = "".join(f"rule r{i} extends r{i - 1}, r{i - 1} {{ }}\n" for i in range(1, 40))
+    text = f"rule r0 for adam {{ tensor * {{ lr = 1 }} }}\n{rules}rule mine extends r39 {{ }}"
     assert len(rule_of(text).clauses) == 1
     assert diagnose_text(f"use std.mup\n{text}") == ()
 
