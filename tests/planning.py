@@ -98,7 +98,8 @@ def order(plan: Plan, name: str, dimension: str = "N") -> Fraction:
     """The exponent of a dimension in the law, every default followed."""
     formula = plan.order_formula(quantity(plan, name).law)
     assert isinstance(formula, f.Product)
-    return sum((e for a, e in formula.factors if isinstance(a, f.Symbol) and a.name == dimension), Fraction(0))
+    moving = (f.Symbol("size", dimension), f.Symbol("ratio", dimension))
+    return sum((e for atom, e in formula.factors if atom in moving), Fraction(0))
 
 
 def assert_sound(program: Program) -> None:
