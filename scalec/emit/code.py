@@ -23,12 +23,11 @@ class Reader:
     """
 
     def __init__(self, config: str = "config", *, local_ratios: bool = False, run: str = "run") -> None:
-        self.prefix = {
+        self.prefix: dict[SymbolKind, str] = {
             "size": f"{config}.",
             "ratio": "m_" if local_ratios else f"{config}.m_",
             "base": "BASE_",
             "run": f"{run}.",
-            "layer": "",
         }
 
     def __call__(self, s: Symbol) -> str:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from scalec.emit.document import plain_number
 from scalec.plan.model import Plan, Quantity
+from scalec.symbolic.formula import Sum
 from scalec.symbolic.text import plain
 
 Sizes = Mapping[str, Fraction]
@@ -29,4 +30,7 @@ def headings(plan: Plan) -> list[str]:
 
 def formula_text(quantity: Quantity) -> str:
     """In the rule language's spelling; betas are said as what they fall short of 1 by."""
-    return f"1 - ({plain(quantity.formula)})" if quantity.complement else plain(quantity.formula)
+    formula = plain(quantity.formula)
+    if not quantity.complement:
+        return formula
+    return f"1 - ({formula})" if isinstance(quantity.formula, Sum) else f"1 - {formula}"

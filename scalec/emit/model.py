@@ -28,11 +28,10 @@ def model_text(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp, reporter
     library = Library(plan, reporter)
     main = _model_class(library, plan, reporter)
     library.define("Model", main)
-    body = "\n\n\n".join(
-        [_config(plan, sizes, reporter), library.text(), _initial(plan), CLAIM, _init_weights(plan), _build(plan)]
-    )
-    if "whole(" in body:
-        body = body.replace("\n\n\nclass", f"\n\n\n{WHOLE}\n\n\nclass", 1)
+    parts = [_config(plan, sizes, reporter), library.text(), _initial(plan), CLAIM, _init_weights(plan), _build(plan)]
+    if any("whole(" in part for part in parts):
+        parts.insert(1, WHOLE)
+    body = "\n\n\n".join(parts)
     return "\n".join([_header(plan, stamp, body), "", "", body, ""])
 
 

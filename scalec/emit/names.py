@@ -86,9 +86,8 @@ def camel(name: str) -> str:
 
 
 def comment(text: str, width: int) -> str:
-    """Text of a rule file on one line of a comment: printable, no quotes, no backslash, no `#`."""
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    line = " ".join(re.sub(r"[\"'`\\#]", " ", printable).split())
+    """Text of a rule file on one line: ASCII, no `"` that ends a docstring, no `\\`, no `#`."""
+    line = " ".join(re.sub(r"[^ -~]|[\\#]", " ", text).replace('"', "'").split())
     return line if len(line) <= width else f"{line[: width - 4]} ..."
 
 

@@ -42,15 +42,15 @@ class Block:
 # ---- formats ---------------------------------------------------------------------------------
 def text(plan: Plan) -> str:
     """For a terminal: a block of lines for tensors that agree."""
-    heads = ("", "", *headings(plan))
-    rows = [(f"  {line.attribute}", line.formula, *line.values) for b in blocks(plan) for line in b.lines]
+    heads, found = ("", "", *headings(plan)), blocks(plan)
+    rows = [(f"  {line.attribute}", line.formula, *line.values) for b in found for line in b.lines]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
 
     def line(cells: Iterable[str]) -> str:
         return "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
 
     out = [*_title(plan), "", line(heads)]
-    for block in blocks(plan):
+    for block in found:
         out.append(", ".join(block.names))
         out += [line((f"  {r.attribute}", r.formula, *r.values)) for r in block.lines]
     return "\n".join([*out, "", *_footer(plan), ""])

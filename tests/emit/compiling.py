@@ -18,6 +18,7 @@ from scalec.plan.model import Plan
 from scalec.resolve.load import load_text
 from tests.emit.texts import EVERYTHING
 
+MODULES = ("model", "optim", "train")
 STAMP = Stamp("0.0.0", "0" * 64)
 
 
@@ -43,6 +44,7 @@ class Emitted:
     folder: Path
     model: ModuleType
     optim: ModuleType
+    train: ModuleType
 
 
 def import_files(plan: Plan, folder: Path) -> Emitted:
@@ -51,20 +53,20 @@ def import_files(plan: Plan, folder: Path) -> Emitted:
     for name, text in files_of(plan).items():
         (folder / name).write_text(text, encoding="utf-8")
     with _only(folder):
-        return Emitted(plan, folder, importlib.import_module("model"), importlib.import_module("optim"))
+        return Emitted(plan, folder, *(importlib.import_module(name) for name in MODULES))
 
 
 @contextmanager
 def _only(folder: Path) -> Iterator[None]:
-    """`model` and `optim` mean the files of this folder, and are forgotten afterwards."""
+    """The names of emitted modules mean the files of this folder, and are forgotten afterwards."""
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
         yield
     finally:
         sys.path.remove(str(folder))
-        model, optim = sys.modules.pop("model", None), sys.modules.pop("optim", None)
-        assert model is None or optim is None or str(folder) in str(model.__file__)
+        for name in MODULES:
+            sys.modules.pop(name, None)
 
 
 @cache

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -16,16 +16,19 @@ from torch.nn import functional
 from scalec.emit.document import shape_at
 from scalec.emit.names import MODULE_ATTRIBUTES
 from scalec.plan.model import Plan, PlannedTensor
+from scalec.symbolic.formula import evaluate
 from tests.emit.compiling import Emitted, cached_plan, import_files, plan_of
 from tests.emit.texts import CASES, NETWORKS
 
 # torch's own, on the first compile of a process
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")]
 WIDTH = 32
+LOUD = [case for case in CASES if case[1] != "mine"]
+Cases = dict[tuple[str, str], Emitted]
 
 
 @pytest.fixture(scope="module")
-def emitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Emitted]]:
+def emitted(tmp_path_factory: pytest.TempPathFactory) -> Cases:
     root = tmp_path_factory.mktemp("emitted")
     return {
         (network, rule): import_files(cached_plan(network, WIDTH, rule), root / f"{network}_{rule}")
@@ -33,11 +36,9 @@ def emitted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str
     }
 
 
-def build(model: ModuleType, config: object | None = None, seed: int = 0, **options: object) -> nn.Module:
+def build(model: ModuleType, config: object | None = None, seed: int = 0, **options: object) -> Any:
     generator = torch.Generator().manual_seed(seed)
-    built = model.build_model(config or model.Config(), generator=generator, **options)
-    assert isinstance(built, nn.Module)
-    return built
+    return model.build_model(config or model.Config(), generator=generator, **options)
 
 
 def batch(plan: Plan, length: int = 7) -> Tensor:
@@ -48,7 +49,7 @@ def batch(plan: Plan, length: int = 7) -> Tensor:
     return torch.randint(32, (3, length), generator=generator)
 
 
-def awaken(model: nn.Module, seed: int = 3) -> nn.Module:
+def awaken(model: Any, seed: int = 3) -> Any:
     """Random weights of one size everywhere, so that nothing is zero and every path is seen."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -60,15 +61,9 @@ def awaken(model: nn.Module, seed: int = 3) -> nn.Module:
 def planned_names(plan: Plan, t: PlannedTensor) -> list[str]:
     names = [t.tensor.storage.name]
     for axis in t.tensor.axes:
-        count = int(shape_like(plan, axis.count))
+        count = int(evaluate(axis.count, lambda s: float(plan.sizes[0][s.name])))
         names = [name.replace(f"{{{axis.name}}}", str(i)) for name in names for i in range(count)]
     return names
-
-
-def shape_like(plan: Plan, formula: object) -> float:
-    from scalec.symbolic.formula import evaluate
-
-    return evaluate(formula, lambda s: float(plan.sizes[0][s.name]))  # type: ignore[arg-type]
 
 
 def assert_same_weights(left: nn.Module, right: nn.Module) -> None:
@@ -85,7 +80,7 @@ def test_the_comparison_of_weights_can_fail() -> None:
 
 # ---- what is built ---------------------------------------------------------------------------
 @pytest.mark.parametrize("case", CASES)
-def test_parameters_are_those_of_the_plan(emitted: dict[tuple[str, str], Emitted], case: tuple[str, str]) -> None:
+def test_parameters_are_those_of_the_plan(emitted: Cases, case: tuple[str, str]) -> None:
     e = emitted[case]
     expected = {
         name: tuple(shape_at(t.tensor, e.plan.sizes[0])) for t in e.plan.tensors for name in planned_names(e.plan, t)
@@ -94,7 +89,7 @@ def test_parameters_are_those_of_the_plan(emitted: dict[tuple[str, str], Emitted
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_initial_spread_is_the_plan_s(emitted: dict[tuple[str, str], Emitted], case: tuple[str, str]) -> None:
+def test_initial_spread_is_the_plan_s(emitted: Cases, case: tuple[str, str]) -> None:
     e = emitted[case]
     parameters = dict(build(e.model, seed=5).named_parameters())
     for t in e.plan.tensors:
@@ -108,7 +103,7 @@ def test_initial_spread_is_the_plan_s(emitted: dict[tuple[str, str], Emitted], c
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_meta_device_then_weights(emitted: dict[tuple[str, str], Emitted], network: str) -> None:
+def test_meta_device_then_weights(emitted: Cases, network: str) -> None:
     e = emitted[network, "mine"]
     config = e.model.Config()
     model = build(e.model, config, device="meta")
@@ -119,7 +114,7 @@ def test_meta_device_then_weights(emitted: dict[tuple[str, str], Emitted], netwo
     assert_same_weights(model, build(e.model))
 
 
-def test_dtype(emitted: dict[tuple[str, str], Emitted]) -> None:
+def test_dtype(emitted: Cases) -> None:
     e = emitted["tiny_gpt", "loud"]
     model = build(e.model, dtype=torch.bfloat16)
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
@@ -128,7 +123,7 @@ def test_dtype(emitted: dict[tuple[str, str], Emitted]) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_config_of_another_size_is_what_compile_emits_there(
-    emitted: dict[tuple[str, str], Emitted], case: tuple[str, str], tmp_path: Path
+    emitted: Cases, case: tuple[str, str], tmp_path: Path
 ) -> None:
     """Weights, multipliers and every number of the optimizer, exactly."""
     network, rule = case
@@ -154,7 +149,7 @@ def constants(model: nn.Module) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("network", ["tiny_gpt", "parallel"])
-def test_multipliers_are_the_plan_s(emitted: dict[tuple[str, str], Emitted], network: str) -> None:
+def test_multipliers_are_the_plan_s(emitted: Cases, network: str) -> None:
     e = emitted[network, "loud"]
     values = {e.plan.value(q, e.plan.sizes[0]) for s in e.plan.sites for q in s.numbers.values()}
     values |= {e.plan.value(t.numbers["scale"], e.plan.sizes[0]) for t in e.plan.tensors}
@@ -163,7 +158,7 @@ def test_multipliers_are_the_plan_s(emitted: dict[tuple[str, str], Emitted], net
     assert found | {1.0} == values | {1.0}  # a factor that is 1 at this size may be written or not
 
 
-def test_sizes_that_do_not_divide_are_refused(emitted: dict[tuple[str, str], Emitted]) -> None:
+def test_sizes_that_do_not_divide_are_refused(emitted: Cases) -> None:
     model = emitted["tiny_gpt", "mine"].model
     with pytest.raises(ValueError, match="33 is not divisible by 8"):
         model.Config(N=33)
@@ -173,7 +168,7 @@ def test_sizes_that_do_not_divide_are_refused(emitted: dict[tuple[str, str], Emi
 
 
 # ---- the forward pass ------------------------------------------------------------------------
-def test_every_factor_is_applied_where_the_rule_puts_it(emitted: dict[tuple[str, str], Emitted]) -> None:
+def test_every_factor_is_applied_where_the_rule_puts_it(emitted: Cases) -> None:
     """Against the same network written out by hand, with the factors of `loud` as numbers."""
     e = emitted["tiny_gpt", "loud"]
     model = awaken(build(e.model, dtype=torch.float64))
@@ -181,7 +176,7 @@ def test_every_factor_is_applied_where_the_rule_puts_it(emitted: dict[tuple[str,
     w = dict(model.named_parameters())
     half = 1 / math.sqrt(WIDTH / 16)  # the forward multiplier of every matrix: 1/sqrt of the width ratio
 
-    def norm(x: Tensor, gain: Tensor) -> Tensor:
+    def norm(x: Tensor, gain: Tensor) -> Any:
         return 0.75 * functional.layer_norm(x, (WIDTH,)) * gain
 
     def heads(x: Tensor, name: str) -> Tensor:
@@ -204,11 +199,11 @@ def test_every_factor_is_applied_where_the_rule_puts_it(emitted: dict[tuple[str,
 
 
 @pytest.mark.parametrize("network", ["tiny_gpt", "parallel", "two_stacks"])
-def test_sampling_gives_the_logits_of_training(emitted: dict[tuple[str, str], Emitted], network: str) -> None:
+def test_sampling_gives_the_logits_of_training(emitted: Cases, network: str) -> None:
     e = emitted[network, "loud"]
     model = awaken(build(e.model, dtype=torch.float64))
     seen: list[Tensor] = []
-    model.register_forward_hook(lambda module, args, logits: seen.append(logits[:, -1]))
+    model.register_forward_hook(lambda _, __, logits: seen.append(logits[:, -1]))
     start = batch(e.plan, length=5)
     torch.manual_seed(0)
     sampled = model.generate(start, count=4)
@@ -218,17 +213,17 @@ def test_sampling_gives_the_logits_of_training(emitted: dict[tuple[str, str], Em
         torch.testing.assert_close(logits, in_training[:, position], rtol=1e-12, atol=1e-12)
 
 
-def test_sampling_goes_on_beyond_the_context(emitted: dict[tuple[str, str], Emitted]) -> None:
+def test_sampling_goes_on_beyond_the_context(emitted: Cases) -> None:
     model = build(emitted["tiny_gpt", "mine"].model)
     assert model.generate(torch.zeros(1, 1, dtype=torch.long), count=15).shape == (1, 16)
 
 
-def test_a_network_that_sees_ahead_does_not_sample(emitted: dict[tuple[str, str], Emitted]) -> None:
+def test_a_network_that_sees_ahead_does_not_sample(emitted: Cases) -> None:
     assert not hasattr(emitted["post_norm", "mine"].model.Model, "generate")
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_one_graph(emitted: dict[tuple[str, str], Emitted], case: tuple[str, str]) -> None:
+@pytest.mark.parametrize("case", LOUD)
+def test_one_graph(emitted: Cases, case: tuple[str, str]) -> None:
     e = emitted[case]
     torch._dynamo.reset()
     model = awaken(build(e.model))
@@ -237,7 +232,8 @@ def test_one_graph(emitted: dict[tuple[str, str], Emitted], case: tuple[str, str
 
 
 @pytest.mark.slow
-def test_inductor_block_by_block(emitted: dict[tuple[str, str], Emitted]) -> None:
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_inductor_block_by_block(emitted: Cases) -> None:
     e = emitted["tiny_gpt", "loud"]
     torch._dynamo.reset()
     model, compiled = awaken(build(e.model)), awaken(build(e.model, compile=True))
@@ -245,8 +241,8 @@ def test_inductor_block_by_block(emitted: dict[tuple[str, str], Emitted]) -> Non
     torch.testing.assert_close(compiled(batch(e.plan)), model(batch(e.plan)), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_export(emitted: dict[tuple[str, str], Emitted], case: tuple[str, str]) -> None:
+@pytest.mark.parametrize("case", LOUD)
+def test_export(emitted: Cases, case: tuple[str, str]) -> None:
     e = emitted[case]
     model = awaken(build(e.model))
     program = torch.export.export(model, (batch(e.plan),))
@@ -254,7 +250,7 @@ def test_export(emitted: dict[tuple[str, str], Emitted], case: tuple[str, str]) 
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_deepcopy(emitted: dict[tuple[str, str], Emitted], case: tuple[str, str]) -> None:
+def test_deepcopy(emitted: Cases, case: tuple[str, str]) -> None:
     e = emitted[case]
     model = awaken(build(e.model))
     copied = copy.deepcopy(model)
@@ -269,27 +265,28 @@ def test_reserved_names_are_those_of_a_module() -> None:
 
 
 @pytest.mark.parametrize("extra", [nn.Linear(2, 2), nn.ModuleList([nn.Linear(2, 2)])])
-def test_a_parameter_without_a_row_is_an_error(emitted: dict[tuple[str, str], Emitted], extra: nn.Module) -> None:
+def test_a_parameter_without_a_row_is_an_error(emitted: Cases, extra: nn.Module) -> None:
     e = emitted["tiny_gpt", "mine"]
     model = build(e.model)
     model.extra = extra
-    with pytest.raises(ValueError, match="parameter `extra.* is in 0 rows"):
+    with pytest.raises(ValueError, match=r"parameter `extra.* is in 0 rows"):
         e.model.init_weights(model, e.model.Config())
-    with pytest.raises(ValueError, match="parameter `extra.* is in 0 rows"):
+    with pytest.raises(ValueError, match=r"parameter `extra.* is in 0 rows"):
         e.optim.build_optimizer(model)
 
 
-def test_a_parameter_in_two_rows_is_an_error(emitted: dict[tuple[str, str], Emitted]) -> None:
+def test_a_parameter_in_two_rows_is_an_error(emitted: Cases) -> None:
     e = emitted["tiny_gpt", "mine"]
     rows = e.model.initial(e.model.Config())
-    with pytest.raises(ValueError, match="`embed.weight` is in 2 rows"):
+    with pytest.raises(ValueError, match=r"`embed\.weight` is in 2 rows"):
         e.model.claim([*rows, {"names": ["embed.weight"]}], build(e.model))
 
 
-def test_wrapped_names_find_their_rows(emitted: dict[tuple[str, str], Emitted]) -> None:
+def test_wrapped_names_find_their_rows(emitted: Cases) -> None:
     e = emitted["tiny_gpt", "mine"]
     model = build(e.model)
     plain = len(e.optim.build_optimizer(model).param_groups)
-    wrapped = nn.ModuleDict({"module": torch.compile(model, backend="eager")})
+    compiled: Any = torch.compile(model, backend="eager")
+    wrapped = nn.ModuleDict({"module": compiled})
     assert "module._orig_mod.embed.weight" in dict(wrapped.named_parameters())
     assert len(e.optim.build_optimizer(wrapped, e.model.Config()).param_groups) == plain

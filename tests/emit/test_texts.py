@@ -110,10 +110,12 @@ rule hostile extends mup {
   base mN = 16
   run { lr = 2^-8 }
   tensor "x.*", "run.*.config_.weight" {
-    lr = run.lr * sqrt(fan_in + fan_out) / min(fan_in, fan_out, a_name_of_forty_characters_at_the_very_x)^2 / log(1 + 7*mN)
-    init.std = sqrt(fan_in + fan_out) / max(fan_in, fan_out, a_name_of_forty_characters_at_the_very_x)^2 / (3 + 2*mN)
+    lr = run.lr * sqrt(fan_in + fan_out) / min(fan_in, a_name_of_forty_characters_at_the_very_x)^2 / log(1 + 7*mN)
+    init.std = sqrt(fan_in + fan_out) / max(fan_in, a_name_of_forty_characters_at_the_very_x)^2 / (3 + 2*mN)
   }
-  site logits { scale = (1 + a_name_of_forty_characters_at_the_very_x)^(1/3) / (2 + a_name_of_forty_characters_at_the_very_x)^2 }
+  site logits {
+    scale = 1e-7 * (1 + a_name_of_forty_characters_at_the_very_x)^(1/3) * (2 + a_name_of_forty_characters_at_the_very_x)
+  }
 }
 """
 
