@@ -9,19 +9,26 @@ from math import isfinite
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
 from scalec.plan.model import Plan, Quantity
+from scalec.plan.sizes import within
 
 NOT_NEGATIVE = ("init.std", "lr", "eps", "wd")
 
 
 def check_values(plan: Plan, reporter: Reporter) -> None:
     """Report what has no value at a size: a root of a negative sum, a division by 0, an overflow."""
+    for name, size in plan.base.items():
+        if not within(size):
+            reporter.report(codes.NOT_INTEGER, f"the base size of `{name}` is beyond 2^53")
+    reporter.stop_on_errors()
+    complete = all(d.name in plan.base for d in plan.program.dimensions)
+    shown = plan.sizes or ((plan.base,) if complete else ())
     for name, path, quantity in _quantities(plan):
-        for sizes in plan.sizes:
+        for sizes in shown:
             reason = _reason(plan, name, quantity, sizes)
             if reason:
-                shown = ", ".join(f"{dim} = {size}" for dim, size in sizes.items())
+                place = ", ".join(f"{dim} = {size}" for dim, size in sizes.items())
                 span = next((o.span for o in reversed(quantity.origins) if o.span), None)
-                reporter.report(codes.EXPRESSION, f"`{name}` of `{path}` is {reason}", span, notes=[f"at {shown}"])
+                reporter.report(codes.EXPRESSION, f"`{name}` of `{path}` is {reason}", span, notes=[f"at {place}"])
                 break
 
 

@@ -14,6 +14,7 @@ from scalec.symbolic.formula import Formula, FormulaError, Product, Sum, Symbol,
 from scalec.symbolic.text import plain
 
 Sizes = dict[str, Fraction]
+LARGEST = 2**53  # of a size: beyond it a float no longer counts
 
 
 def check_names(program: Program, given: Mapping[str, Fraction], spans: Mapping[str, Span], reporter: Reporter) -> None:
@@ -37,6 +38,13 @@ def check_names(program: Program, given: Mapping[str, Fraction], spans: Mapping[
             )
         elif value <= 0:
             reporter.report(codes.NOT_INTEGER, f"size `{name}` is {value}; a size is positive", spans.get(name))
+        elif not within(value):
+            reporter.report(codes.NOT_INTEGER, f"size `{name}` is beyond 2^53", spans.get(name))
+
+
+def within(size: Fraction) -> bool:
+    """Whether a float counts in steps of one at this size, and at its inverse."""
+    return Fraction(1, LARGEST) <= size <= LARGEST
 
 
 def complete(program: Program, *given: Mapping[str, Fraction]) -> Sizes:
@@ -85,7 +93,7 @@ def target(program: Program, given: Mapping[str, Fraction], base: Mapping[str, F
         return sizes
     for what, formula in _built_with(program):
         number = _exact(formula, sizes)
-        if number is None or number.denominator != 1 or number < 1:
+        if number is None or number.denominator != 1 or not 1 <= number <= LARGEST:
             values = ", ".join(f"{s.name} = {sizes[s.name]}" for s in symbols(formula))
             reporter.report(
                 codes.NOT_INTEGER,

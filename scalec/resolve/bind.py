@@ -1,12 +1,12 @@
 """Arguments to parameters, by substitution in the tree. Input: a reference and the declared parameters.
 
 Substitution happens before anything is evaluated, so a parameter may stand wherever an expression
-may, and every node keeps the span of the text that it came from. Invariant: no expression comes out
-larger or deeper than the limits here, however often arguments double themselves.
+may, and every node keeps the span of the text that it came from.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar, cast
 
@@ -16,21 +16,9 @@ from scalec.source import Span
 from scalec.syntax import nodes
 
 N = TypeVar("N")
-Extent = tuple[int, int]  # how many nodes an expression has, and how deep they are
-
-LARGEST: Extent = (1000, 200)
-
-
-class Bindings(dict[str, nodes.Expr]):
-    """Values of parameters, with the extent of each."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.extents: dict[str, Extent] = {}
-
-    def __setitem__(self, name: str, value: nodes.Expr) -> None:
-        super().__setitem__(name, value)
-        self.extents[name] = _extent(value, {})
+Bindings = Mapping[str, nodes.Expr]
+LARGEST = 256  # operations in the value of a parameter
+WHOLE, DEEPEST = 4096, 200  # operations in an expression with all values in their places, and how deep they are
 
 
 def bind(
@@ -39,7 +27,7 @@ def bind(
     ref: nodes.Ref | None,
     reporter: Reporter,
     span: Span | None = None,
-) -> Bindings:
+) -> dict[str, nodes.Expr]:
     """Values of the parameters of `owner`, defaults filled in (a default may use earlier parameters)."""
     known, before = [p.name for p in params], len(reporter.diagnostics)
     given: dict[str, nodes.Expr] = {}
@@ -55,18 +43,39 @@ def bind(
         else:
             given[name] = argument.value
     fit = len(reporter.diagnostics) == before
-    bound = Bindings()
+    bound: dict[str, nodes.Expr] = {}
     for param in params:
         value = given.get(param.name)
         if value is None and param.value is None:
             if fit:  # else a misspelt one was meant
                 reporter.report(codes.ARGUMENTS, f"`{owner}` needs a value for parameter `{param.name}`",
                                 ref.span if ref else span)  # fmt: skip
-        elif value is not None:
-            bound[param.name] = value
-        elif param.value is not None:
-            bound[param.name] = substitute(param.value, bound)
+            continue
+        expr = substitute(param.value, bound) if value is None else value
+        assert expr is not None
+        if _exceeds(expr, LARGEST):
+            reporter.fail(codes.LIMIT, f"the value of parameter `{param.name}` of `{owner}` is too large", expr.span)
+        bound[param.name] = expr
     return bound
+
+
+def _exceeds(expr: nodes.Expr, size: int) -> bool:
+    """Whether there are more operations, or deeper ones. The walk ends there: values may double each time."""
+    count, queue = 0, [(expr, 1)]
+    while queue:
+        (node, depth), count = queue.pop(), count + 1
+        if count > size or depth > DEEPEST:
+            return True
+        match node:
+            case nodes.Negate(operand):
+                queue.append((operand, depth + 1))
+            case nodes.Binary(_, left, right):
+                queue += ((left, depth + 1), (right, depth + 1))
+            case nodes.Call(_, arguments):
+                queue += ((a, depth + 1) for a in arguments)
+            case nodes.Number() | nodes.Name():
+                pass
+    return False
 
 
 def substitute(node: N, bindings: Bindings) -> N:
@@ -76,13 +85,12 @@ def substitute(node: N, bindings: Bindings) -> N:
     """
     if not bindings:
         return node
-    if isinstance(node, nodes.Expr):
-        size, depth = _extent(node, bindings.extents)
-        if size > LARGEST[0] or depth > LARGEST[1]:
-            message = "with its arguments put in, this expression is too large"
-            notes = (f"it comes to {size} operations, {depth} deep; {LARGEST[0]} and {LARGEST[1]} are allowed",)
-            raise ScalecError([Diagnostic(codes.LIMIT, message, node.span, notes=notes)])
-    return _replaced(node, bindings)
+    result = _replaced(node, bindings)
+    if isinstance(result, nodes.Expr) and _exceeds(result, WHOLE):
+        assert isinstance(node, nodes.Node)
+        message = "with the values of its parameters, this expression is too large"
+        raise ScalecError([Diagnostic(codes.LIMIT, message, node.span)])
+    return result
 
 
 def _replaced(node: N, bindings: Bindings) -> N:
@@ -95,18 +103,3 @@ def _replaced(node: N, bindings: Bindings) -> N:
     into = _replaced if isinstance(node, nodes.Expr) else substitute
     changed = {field.name: into(getattr(node, field.name), bindings) for field in fields(node) if field.name != "span"}
     return cast(N, replace(node, **changed))
-
-
-def _extent(expr: nodes.Expr, known: dict[str, Extent]) -> Extent:
-    match expr:
-        case nodes.Number():
-            return 1, 1
-        case nodes.Name(text):
-            return known.get(text, (1, 1))
-        case nodes.Negate(operand):
-            inner = [_extent(operand, known)]
-        case nodes.Binary(_, left, right):
-            inner = [_extent(left, known), _extent(right, known)]
-        case nodes.Call(_, arguments):
-            inner = [_extent(a, known) for a in arguments]
-    return 1 + sum(size for size, _ in inner), 1 + max(depth for _, depth in inner)

@@ -21,6 +21,9 @@ from scalec.syntax import nodes
 from scalec.syntax.parser import parse, read_source
 
 SUFFIX = ".scale"
+FILES = 200  # that one file may use, directly or not
+GENERATIONS = 100  # of ancestors
+FEW = 40  # names that a message lists
 Kind = Literal["dimension", "regime", "network", "optimizer", "rule", "law"]
 Named = (
     nodes.Dim
@@ -72,6 +75,9 @@ class Workspace:
 
     main: str
     units: Mapping[str, Unit] = field(hash=False)
+    _seen: dict[tuple[Kind, str], dict[str, tuple[Found, ...]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def unit(self) -> Unit:
@@ -79,6 +85,11 @@ class Workspace:
 
     def candidates(self, kind: Kind, unit: str) -> dict[str, tuple[Found, ...]]:
         """Every name of that kind seen from a file, with the declarations it may mean."""
+        if (kind, unit) not in self._seen:
+            self._seen[kind, unit] = self._candidates(kind, unit)
+        return self._seen[kind, unit]
+
+    def _candidates(self, kind: Kind, unit: str) -> dict[str, tuple[Found, ...]]:
         seen: dict[str, dict[str, Found]] = {}
         for key, wanted in self._reach(unit):
             for (k, name), declaration in self.units[key].own.items():
@@ -106,7 +117,7 @@ class Workspace:
         else:
             elsewhere = [k for k in sorted(self.units) if (kind, name) in self.units[k].own]
             helps = did_you_mean(name, known) or tuple(f"add `use {k}`" for k in elsewhere)
-            notes = () if helps or not known else (f"known here: {', '.join(sorted(known))}",)
+            notes = () if helps or not 0 < len(known) <= FEW else (f"known here: {', '.join(sorted(known))}",)
             reporter.report(codes.UNKNOWN_NAME, f"unknown {kind} `{name}`", span, notes=notes, helps=helps)
         return None
 
@@ -183,6 +194,8 @@ class _Loader:
     def _read(self, key: str, path: Path, name: str) -> None:
         if key in self.units:
             return
+        if len(self.units) >= FILES:
+            self.reporter.fail(codes.LIMIT, f"more than {FILES} files are used")
         try:
             tree = _standard(path, name) if key in self.standard else parse(read_source(path, name))
         except ScalecError as error:

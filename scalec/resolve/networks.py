@@ -15,6 +15,8 @@ from scalec.resolve.load import Workspace
 from scalec.source import Span
 from scalec.syntax import nodes
 
+SIZES = 200  # of a network
+
 
 @dataclass(frozen=True)
 class NetworkDim:
@@ -63,6 +65,8 @@ def resolve_network(
                     )
             case nodes.Block() | nodes.Let():
                 items.append(substitute(item, bindings))
+    if len(dims) > SIZES:
+        reporter.fail(codes.LIMIT, f"network `{declaration.name}` has more than {SIZES} sizes", declaration.span)
     return NetworkDef(declaration.name, tuple(dims.values()), tuple(items), declaration.span)
 
 

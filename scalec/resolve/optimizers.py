@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, did_you_mean
-from scalec.resolve.load import Workspace
+from scalec.resolve.load import GENERATIONS, Workspace
 from scalec.source import Span
 from scalec.syntax import nodes
 
@@ -64,6 +64,9 @@ def _settings(
         if key in path:
             reporter.report(codes.CYCLE, f"optimizer `{declaration.name}` extends itself", declaration.extends.span)
             return settings
+        if len(path) >= GENERATIONS:
+            message = f"optimizer `{declaration.name}` is an ancestor in generation {len(path)}"
+            reporter.fail(codes.LIMIT, message, declaration.extends.span)
         parent = workspace.find("optimizer", declaration.extends.text, unit, declaration.extends.span, reporter)
         if parent:
             assert isinstance(parent.declaration, nodes.OptimizerDecl)

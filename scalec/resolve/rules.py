@@ -14,7 +14,7 @@ from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, did_you_mean
 from scalec.resolve import vocabulary as words
 from scalec.resolve.bind import bind, substitute
-from scalec.resolve.load import Found, Workspace
+from scalec.resolve.load import GENERATIONS, Found, Workspace
 from scalec.source import Span
 from scalec.syntax import nodes
 from scalec.syntax.printer import expression_text
@@ -82,6 +82,8 @@ class _Flattener:
         if key in path:
             self.reporter.report(codes.CYCLE, f"rule `{rule.name}` extends itself", ref.span)
             return
+        if len(path) >= GENERATIONS:
+            self.reporter.fail(codes.LIMIT, f"rule `{rule.name}` is an ancestor in generation {len(path)}", ref.span)
         bindings = bind(rule.name, rule.params, ref, self.reporter)
         if key in self.done:
             self._same_again(rule, ref, bindings, self.done[key])

@@ -68,7 +68,7 @@ Atom = Symbol | Root | Apply | Sum
 Formula = Product | Sum
 
 
-MAX_BITS = 4096  # of a number under a power: beyond every float, and far below what takes time
+MAX_BITS = 1000  # of the numerator and of the denominator of a number: a float holds either
 
 
 class FormulaError(ValueError):
@@ -80,7 +80,7 @@ UNIT = Product(Fraction(1))
 
 
 def number(value: Fraction | int) -> Product:
-    return Product(Fraction(value))
+    return Product(_bounded(Fraction(value)))
 
 
 def symbol(kind: SymbolKind, name: str) -> Product:
@@ -93,7 +93,7 @@ def add(*terms: Formula) -> Formula:
     for term in terms:
         for product in term.terms if isinstance(term, Sum) else (term,):
             total[product.factors] = total.get(product.factors, Fraction(0)) + product.coefficient
-    left = sorted((Product(c, f) for f, c in total.items() if c), key=lambda p: p.key)
+    left = sorted((Product(_bounded(c), f) for f, c in total.items() if c), key=lambda p: p.key)
     if len(left) > 1:
         return Sum(tuple(left))
     return left[0] if left else ZERO
@@ -265,16 +265,23 @@ def _product(coefficient: Fraction, powers: Mapping[Atom, Fraction]) -> Formula:
             exponent -= whole
         if exponent:
             kept[atom] = exponent
+    _bounded(coefficient)
     factors = tuple(sorted(kept.items(), key=lambda item: _atom_key(item[0])))
     if coefficient == 1 and len(factors) == 1 and factors[0][1] == 1 and isinstance(factors[0][0], Sum):
         return factors[0][0]
     return Product(coefficient, factors)
 
 
-def _number_power(value: Fraction, exponent: Fraction) -> tuple[Fraction, dict[Atom, Fraction]]:
+def _bounded(value: Fraction, exponent: Fraction = Fraction(1)) -> Fraction:
+    """The value; no power of it may be so large that no float holds it, or that it takes time to write out."""
     bits = max(value.numerator.bit_length(), value.denominator.bit_length())
     if abs(value) != 1 and bits * abs(exponent) > MAX_BITS:
         raise FormulaError("a number is too large to be written out")
+    return value
+
+
+def _number_power(value: Fraction, exponent: Fraction) -> tuple[Fraction, dict[Atom, Fraction]]:
+    _bounded(value, exponent)
     if exponent.denominator == 1:
         return value**exponent.numerator, {}
     if value < 0:

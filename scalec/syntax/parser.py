@@ -29,7 +29,9 @@ from scalec.syntax.build import MISTAKES, build
 from scalec.syntax.mistakes import Place, explain, found_at
 
 SIZE = 128 * 1024
+WORDS = 10_000
 NESTING = 64
+WORD = re.compile(r'#[^\n]*|"[^"\n]*"|\w+|[^\w\s]')
 DECLARATION = re.compile(r'^(?:use|dim|regime|network|optimizer|rule|law|check)[ \t]+["\w]', re.MULTILINE)
 STARTS = ["start", "expression", "sizes", "ref", "joint"]
 CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -101,6 +103,8 @@ def _all(source: Source) -> Span:
 def _check_text(source: Source) -> None:
     if len(source.text) > SIZE:
         raise _failure(LIMIT, f"`{source.name}` is larger than {SIZE // 1024} kB")
+    if sum(match[0][0] != "#" for match in WORD.finditer(source.text)) > WORDS:
+        raise _failure(LIMIT, f"`{source.name}` has more than {WORDS} words and signs")
     if (zero := source.text.find("\0")) >= 0:
         raise _failure(NOT_TEXT, "a NUL byte: this is not a text file", Span(source, zero, zero + 1))
 

@@ -106,7 +106,7 @@ def test_one_ancestor_with_two_arguments_is_no_ancestor() -> None:
 def test_values_that_double_each_time_are_cut_off() -> None:
     chain = ", ".join(["a = 1"] + [f"{y} = {x} + {x}" for x, y in zip("abcdefghijkl", "bcdefghijklm", strict=True)])
     assert said(lambda: rule_of(f"rule mine({chain}) {{ tensor * {{ lr = m }} }}")) == [
-        "SC102 with its arguments put in, this expression is too large"
+        "SC102 the value of parameter `i` of `mine` is too large"
     ]
 
 

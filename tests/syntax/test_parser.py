@@ -191,7 +191,7 @@ def test_a_text_is_no_larger_than_the_limit() -> None:
 
 
 def test_a_file_as_large_as_the_limit_is_read() -> None:
-    line = "rule r { tensor matrix { lr ~ 1/sqrt(fan_in) } }\n"
+    line = f"rule r {{ tensor matrix {{ lr ~ 1/sqrt(fan_in) }} }}  # {'long ' * 40}\n"
     assert len(read(line * (SIZE // len(line))).declarations) == SIZE // len(line)
 
 
