@@ -93,8 +93,9 @@ class _Flattener:
             if parent_found:
                 self.visit(parent_found, substitute(parent, bindings), (*path, key))
         self.done[key] = (bindings, ref)
+        known = self.workspace.candidates("optimizer", found.unit)
         owners = self._owners(rule.owners, found.unit)
-        if owners is not None and not owners & set(self.optimizers):
+        if owners is not None and owners <= known.keys() and not owners & set(self.optimizers):
             self.reporter.report(
                 codes.UNSUITABLE,
                 f"rule `{rule.name}` is for {_and(sorted(owners))}, not for {_and(self.optimizers)}",
