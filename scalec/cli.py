@@ -46,6 +46,7 @@ class TableFormat(StrEnum):
     json = "json"
     csv = "csv"
     markdown = "markdown"
+    latex = "latex"
 
 
 File = Annotated[str | None, typer.Argument(help="A rule file, or FILE:RULE.", show_default=False)]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from scalec.emit.document import plain_number
 from scalec.plan.model import Plan, Quantity
 from scalec.symbolic.formula import Sum
 from scalec.symbolic.text import plain
 
 Sizes = Mapping[str, Fraction]
+
+
+def plain_number(value: Fraction) -> int | float:
+    return value.numerator if value.denominator == 1 else float(value)
 
 
 def columns(plan: Plan) -> tuple[Sizes, ...]:

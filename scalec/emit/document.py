@@ -7,11 +7,13 @@ Invariant: every number is `Plan.value`, the float that emitted code computes; t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scalec.emit.columns import plain_number
 from scalec.plan.model import Choice, Plan, PlannedSite, PlannedTensor, Quantity
 from scalec.program.program import Tensor
 from scalec.symbolic.formula import Formula, Product, Symbol, exact
@@ -108,61 +110,71 @@ def plan_document(plan: Plan, sizes: Sizes) -> PlanDocument:
     )
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What a rule says by attribute: values at a size, exponents of the laws, where it was said."""
+
+    values: dict[str, float]
+    order: dict[str, Exponents]
+    clauses: dict[str, str]
+
+
 class _At:
-    """A plan at a size. Tensors that share their numbers share the work."""
+    """A plan at a size. Tensors that share their numbers, or their shape, share the work."""
 
     def __init__(self, plan: Plan, sizes: Sizes) -> None:
         self.plan = plan
         self.sizes = sizes
-        self.values: dict[int, dict[str, float]] = {}
-        self.orders: dict[int, dict[str, Exponents]] = {}
+        self.values: dict[int, float] = {}
+        self.known: dict[int, _Said] = {}
+        self.shapes: dict[tuple[Formula, ...], list[int]] = {}
 
     def value(self, quantity: Quantity) -> float:
-        return self.plan.value(quantity, self.sizes)
+        known = self.values.get(id(quantity))
+        if known is None:
+            known = self.values[id(quantity)] = self.plan.value(quantity, self.sizes)
+        return known
 
     def tensor(self, t: PlannedTensor) -> TensorEntry:
-        numbers = self._numbers(t.numbers)
-        decay = t.decay_per_step
+        said = self._said(t.numbers)
+        values = said.values
+        shape = self.shapes.get(t.tensor.shape)
+        if shape is None:
+            shape = self.shapes[t.tensor.shape] = shape_at(t.tensor, self.sizes)
         return TensorEntry(
             name=t.tensor.path,
             role=t.tensor.role,
-            shape=shape_at(t.tensor, self.sizes),
+            shape=shape,
             init=Init(
                 dist=t.init.word,
-                mean=numbers["init.mean"],
-                std=numbers["init.std"],
+                mean=values["init.mean"],
+                std=values["init.std"],
                 shared=t.shared.word if t.shared else None,
             ),
-            scale=numbers["scale"],
-            lr=numbers.get("lr"),
-            eps=numbers.get("eps"),
-            wd=numbers.get("wd"),
-            wd_kind=t.wd_kind.word if "wd" in numbers else None,
-            decay_per_step=None if decay is None else self.value(decay),
+            scale=values["scale"],
+            lr=values.get("lr"),
+            eps=values.get("eps"),
+            wd=values.get("wd"),
+            wd_kind=t.wd_kind.word if "wd" in values else None,
+            decay_per_step=None if t.decay_per_step is None else self.value(t.decay_per_step),
             optimizer=t.optimizer,
-            order=self._orders(t.numbers),
-            clauses=_clauses(t.numbers),
+            order=said.order,
+            clauses=said.clauses,
         )
 
     def site(self, s: PlannedSite) -> SiteEntry:
-        return SiteEntry(
-            name=s.site.path,
-            values=self._numbers(s.numbers),
-            order=self._orders(s.numbers),
-            clauses=_clauses(s.numbers),
-        )
+        said = self._said(s.numbers)
+        return SiteEntry(name=s.site.path, values=said.values, order=said.order, clauses=said.clauses)
 
-    def _numbers(self, numbers: Mapping[str, Quantity]) -> dict[str, float]:
-        known = self.values.get(id(numbers))
-        if known is None:
-            known = self.values[id(numbers)] = {n: self.value(q) for n, q in numbers.items()}
-        return known
-
-    def _orders(self, numbers: Mapping[str, Quantity]) -> dict[str, Exponents]:
-        known = self.orders.get(id(numbers))
+    def _said(self, numbers: Mapping[str, Quantity]) -> _Said:
+        known = self.known.get(id(numbers))
         if known is None:
             laws = {n: order_of(self.plan.order_formula(q.law)) for n, q in numbers.items()}
-            known = self.orders[id(numbers)] = {n: o.as_dict() for n, o in laws.items() if o is not None}
+            known = self.known[id(numbers)] = _Said(
+                {n: self.value(q) for n, q in numbers.items()},
+                {n: order.as_dict() for n, order in laws.items() if order is not None},
+                {n: q.origins[-1].location for n, q in numbers.items() if q.origins},
+            )
         return known
 
 
@@ -182,11 +194,3 @@ def shape_at(tensor: Tensor, sizes: Sizes) -> list[int]:
     sides = [exact(side, lambda s: sizes[s.name]) for side in tensor.shape]
     assert all(side is not None and side.denominator == 1 for side in sides)
     return [int(side) for side in sides if side is not None]
-
-
-def plain_number(value: Fraction) -> int | float:
-    return value.numerator if value.denominator == 1 else float(value)
-
-
-def _clauses(numbers: Mapping[str, Quantity]) -> dict[str, str]:
-    return {name: q.origins[-1].location for name, q in numbers.items() if q.origins}

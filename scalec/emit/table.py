@@ -1,7 +1,6 @@
-"""The plan as people and programs read it: text, Markdown, CSV, JSON. Input: a plan. Output: text.
+"""The plan as people and programs read it: text, Markdown, CSV, JSON, LaTeX. Input: a plan. Output: text.
 
-Invariant: one column a size; in text and Markdown tensors share lines where their values and the
-clauses behind them are the same; work is linear in tensors.
+Invariant: one column a size; in text, Markdown and LaTeX tensors share lines, as `lines` has them.
 """
 
 from __future__ import annotations
@@ -9,37 +8,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
-from scalec.emit.columns import columns, formula_text, headings
-from scalec.emit.document import plain_number, plan_document
+from scalec.emit.columns import columns, headings
+from scalec.emit.latex import latex
+from scalec.emit.lines import Cells, blocks, footer, title
 from scalec.emit.why import why
-from scalec.plan.model import Choice, Plan, PlannedTensor, Quantity
-from scalec.symbolic.formula import as_number, symbol
+from scalec.plan.model import Plan
 
 __all__ = ["FORMATS", "why"]
 
 
-@dataclass(frozen=True)
-class Line:
-    """One attribute of some tensors or sites, or of the run: its formula and its value at each size."""
-
-    attribute: str
-    formula: str
-    values: tuple[str, ...]
-    clause: str
-
-
-@dataclass(frozen=True)
-class Block:
-    """What has the same lines: paths of tensors or sites."""
-
-    names: tuple[str, ...]
-    lines: tuple[Line, ...]
-
-
-# ---- formats ---------------------------------------------------------------------------------
 def text(plan: Plan) -> str:
     """For a terminal: a block of lines for tensors that agree."""
     heads, found = ("", "", *headings(plan)), blocks(plan)
@@ -49,23 +28,23 @@ def text(plan: Plan) -> str:
     def line(cells: Iterable[str]) -> str:
         return "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
 
-    out = [*_title(plan), "", line(heads)]
+    out = [*title(plan), "", line(heads)]
     for block in found:
         out.append(", ".join(block.names))
         out += [line((f"  {r.attribute}", r.formula, *r.values)) for r in block.lines]
-    return "\n".join([*out, "", *_footer(plan), ""])
+    return "\n".join([*out, "", *footer(plan), ""])
 
 
 def markdown(plan: Plan) -> str:
     """One row an attribute; the tensors it holds for in the first cell."""
     heads = ["tensors", "attribute", "formula", *headings(plan)]
-    out = [*_title(plan), "", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    out = [*title(plan), "", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for block in blocks(plan):
         first = ", ".join(f"`{name}`" for name in block.names)
         for row in block.lines:
             out.append(f"| {first} | {row.attribute} | `{row.formula}` | {' | '.join(row.values)} |")
             first = ""
-    return "\n".join([*out, "", *(f"- {line}" for line in _footer(plan)), ""])
+    return "\n".join([*out, "", *(f"- {line}" for line in footer(plan)), ""])
 
 
 def comma_separated(plan: Plan) -> str:
@@ -73,7 +52,7 @@ def comma_separated(plan: Plan) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["name", "role", "attribute", "formula", *headings(plan), "clause"])
-    cells = _Cells(plan, repr)
+    cells = Cells(plan, repr)
     for t in plan.tensors:
         for row in cells.tensor(t):
             writer.writerow([t.tensor.path, t.tensor.role, row.attribute, row.formula, *row.values, row.clause])
@@ -85,6 +64,8 @@ def comma_separated(plan: Plan) -> str:
 
 def as_json(plan: Plan) -> str:
     """`scalec.plan/1`: one document, or a list of them where several sizes were asked for."""
+    from scalec.emit.document import plan_document  # pydantic, which no other format needs
+
     documents = [plan_document(plan, sizes).model_dump(by_alias=True) for sizes in columns(plan)]
     return json.dumps(documents[0] if len(documents) == 1 else documents, indent=2) + "\n"
 
@@ -94,79 +75,5 @@ FORMATS: dict[str, Callable[[Plan], str]] = {
     "json": as_json,
     "csv": comma_separated,
     "markdown": markdown,
+    "latex": latex,
 }
-
-
-# ---- lines -----------------------------------------------------------------------------------
-def blocks(plan: Plan) -> tuple[Block, ...]:
-    """Tensors that agree, then the sites that are scaled at all, in order of their first."""
-    cells = _Cells(plan, lambda x: f"{x:.4g}")
-    found: dict[tuple[Line, ...], list[str]] = {}
-    for t in plan.tensors:
-        found.setdefault(cells.tensor(t), []).append(t.tensor.path)
-    for s in plan.sites:
-        scaled = [n for n, q in s.numbers.items() if as_number(q.formula) != 1]
-        if scaled:
-            found.setdefault(cells.lines(s.numbers, scaled), []).append(s.site.path)
-    return tuple(Block(tuple(names), lines) for lines, names in found.items())
-
-
-class _Cells:
-    """Values of a plan at its sizes as text. Tensors that share their numbers share the work."""
-
-    def __init__(self, plan: Plan, shown: Callable[[float], str]) -> None:
-        self.plan = plan
-        self.shown = shown
-        self.columns = columns(plan)
-        self.of_run = of_run(plan)
-        self.known: dict[tuple[int, str], tuple[Line, ...]] = {}
-
-    def tensor(self, t: PlannedTensor) -> tuple[Line, ...]:
-        key = (id(t.numbers), t.init.word)
-        if key not in self.known:
-            self.known[key] = tuple(self._tensor(t))
-        return self.known[key]
-
-    def _tensor(self, t: PlannedTensor) -> Iterator[Line]:
-        if t.init.word in ("zero", "ones"):
-            where = t.init.origins[-1].location if t.init.origins else ""
-            yield Line("init", t.init.word, ("",) * len(self.columns), where)
-        hidden = {"init.std", "init.mean"} if t.init.word in ("zero", "ones") else set()
-        hidden |= {n for n, usual in (("init.mean", 0), ("scale", 1)) if as_number(t.numbers[n].formula) == usual}
-        yield from self.lines(t.numbers, [n for n in t.numbers if n not in hidden and n not in self.of_run])
-        if t.decay_per_step is not None and as_number(t.decay_per_step.formula) != 0:
-            yield self._line("decay/step", t.decay_per_step)
-
-    def lines(self, numbers: Mapping[str, Quantity], names: Iterable[str]) -> tuple[Line, ...]:
-        return tuple(self._line(name, numbers[name]) for name in names)
-
-    def _line(self, name: str, quantity: Quantity) -> Line:
-        values = tuple(self.shown(self.plan.value(quantity, sizes)) for sizes in self.columns)
-        where = quantity.origins[-1].location if quantity.origins else ""
-        return Line(name, formula_text(quantity), values, where)
-
-
-def of_run(plan: Plan) -> tuple[str, ...]:
-    """Attributes that are the run's own for every tensor, at every size: said once, below the table."""
-    every = {id(t.numbers): t.numbers for t in plan.tensors}.values()
-    names = dict.fromkeys(name for numbers in every for name in numbers)
-    return tuple(n for n in names if all(n in q and q[n].formula == symbol("run", n) for q in every))
-
-
-def _title(plan: Plan) -> list[str]:
-    owners = ", ".join(plan.optimizers)
-    base = ", ".join(f"{n} = {plain_number(v)}" for n, v in plan.base.items())
-    return [f"{plan.rule} on {plan.program.name} for {owners}", f"base {base}"]
-
-
-def _footer(plan: Plan) -> list[str]:
-    shared = of_run(plan)
-    lines = [f"{', '.join(shared)}: the run's, for every tensor"] if shared else []
-    sizes = columns(plan)
-    for name, value in plan.run.items():
-        if isinstance(value, Choice):
-            shown = value.word
-        else:
-            shown = ", ".join(dict.fromkeys(f"{plan.value(value, s):.6g}" for s in sizes)) or formula_text(value)
-        lines.append(f"run.{name} = {shown}")
-    return lines

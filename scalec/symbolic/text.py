@@ -1,4 +1,4 @@
-"""Printers of formulas. Input: a `Formula`. Output: text for Python, or in the rule language's spelling.
+"""Printers of formulas. Input: a `Formula`. Output: text for Python, for LaTeX, or in the rule language's spelling.
 
 Invariant: `eval(python(f, name))` is `evaluate(f, value)` to the last bit where each name is bound to
 what `value` gives; both walk `layout`. Python text is spaced as `ruff format` leaves it.
@@ -23,6 +23,7 @@ class Spelling:
     name: Name
     number: Callable[[str], str]
     function: Callable[[str], str]
+    root: str
     layout: Callable[[Product], tuple[list[Part], list[Part]]]
     times: str
     over: str
@@ -37,6 +38,7 @@ def python(formula: Formula, name: Name) -> str:
             name,
             number=_float_exact,
             function=lambda f: f if f in ("min", "max") else f"math.{f}",
+            root="math.sqrt({})",
             layout=layout,
             times=" * ",
             over=" / ",
@@ -47,7 +49,24 @@ def python(formula: Formula, name: Name) -> str:
 
 def plain(formula: Formula) -> str:
     """The rule language's spelling: `1/m_N`, `4*N`, `sqrt(2)*N^(2/3)`."""
-    return _formula(formula, Spelling(_plain_name, str, str, _plain_layout, "*", "/", _plain_power))
+    return _formula(formula, Spelling(_plain_name, str, str, "sqrt({})", _plain_layout, "*", "/", _plain_power))
+
+
+def latex(formula: Formula) -> str:
+    """For math mode: `m_{N}^{-1/2}`. Names are letters, digits and underscores; nothing else needs care."""
+    return _formula(
+        formula,
+        Spelling(
+            _latex_name,
+            number=_latex_number,
+            function=lambda f: f"\\{f}",
+            root="\\sqrt{{{}}}",
+            layout=_plain_layout,
+            times=r" \, ",
+            over=" / ",
+            power=lambda base, exponent: f"{base}^{{{exponent}}}",
+        ),
+    )
 
 
 def _formula(formula: Formula, spelling: Spelling) -> str:
@@ -76,7 +95,7 @@ def _part(part: Part, spelling: Spelling) -> str:
 
 def _power(atom: Atom, exponent: Fraction, spelling: Spelling) -> str:
     if exponent == Fraction(1, 2):
-        return f"{spelling.function('sqrt')}({_atom(atom, spelling, bare=True)})"
+        return spelling.root.format(_atom(atom, spelling, bare=True))
     base = _atom(atom, spelling, bare=False)
     return base if exponent == 1 else spelling.power(base, exponent)
 
@@ -128,3 +147,23 @@ def _plain_layout(product: Product) -> tuple[list[Part], list[Part]]:
 
 def _plain_power(base: str, exponent: Fraction) -> str:
     return f"{base}^{exponent}" if exponent.denominator == 1 else f"{base}^({exponent})"
+
+
+def _latex_name(s: Symbol) -> str:
+    words = s.name.replace("_", r"\_")
+    name = words if len(s.name) == 1 else rf"\mathit{{{words}}}"
+    match s.kind:
+        case "ratio":
+            return f"m_{{{name}}}"
+        case "base":
+            return f"{name}_{{0}}"
+        case _:
+            return name
+
+
+def _latex_number(text: str) -> str:
+    digits, _, exponent = text.partition("e")
+    if not exponent:
+        return text
+    power = f"10^{{{int(exponent)}}}"
+    return power if digits == "1" else rf"{digits} \cdot {power}"

@@ -1,0 +1,113 @@
+"""What every table of a plan says, line by line. Input: a plan. Output: lines, in blocks of what agrees.
+
+Invariant: a line has one value a size; tensors share a block where their values and the clauses behind
+them are the same; work is linear in tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from scalec.emit.columns import columns, formula_text, plain_number
+from scalec.plan.model import Choice, Plan, PlannedTensor, Quantity
+from scalec.symbolic.formula import as_number, symbol
+
+
+@dataclass(frozen=True)
+class Line:
+    """One attribute of some tensors or sites, or of the run: its formula and its value at each size."""
+
+    attribute: str
+    formula: str
+    values: tuple[str, ...]
+    clause: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """What has the same lines: paths of tensors or sites."""
+
+    names: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def blocks(
+    plan: Plan,
+    shown: Callable[[float], str] = lambda x: f"{x:.4g}",
+    spelled: Callable[[Quantity], str] = formula_text,
+) -> tuple[Block, ...]:
+    """Tensors that agree, then the sites that are scaled at all, in order of their first."""
+    cells = Cells(plan, shown, spelled)
+    found: dict[tuple[Line, ...], list[str]] = {}
+    for t in plan.tensors:
+        found.setdefault(cells.tensor(t), []).append(t.tensor.path)
+    for s in plan.sites:
+        scaled = [n for n, q in s.numbers.items() if as_number(q.formula) != 1]
+        if scaled:
+            found.setdefault(cells.lines(s.numbers, scaled), []).append(s.site.path)
+    return tuple(Block(tuple(names), lines) for lines, names in found.items())
+
+
+class Cells:
+    """Values of a plan at its sizes as text. Tensors that share their numbers share the work."""
+
+    def __init__(
+        self, plan: Plan, shown: Callable[[float], str], spelled: Callable[[Quantity], str] = formula_text
+    ) -> None:
+        self.plan = plan
+        self.shown = shown
+        self.spelled = spelled
+        self.columns = columns(plan)
+        self.of_run = of_run(plan)
+        self.known: dict[tuple[int, str], tuple[Line, ...]] = {}
+
+    def tensor(self, t: PlannedTensor) -> tuple[Line, ...]:
+        key = (id(t.numbers), t.init.word)
+        if key not in self.known:
+            self.known[key] = tuple(self._tensor(t))
+        return self.known[key]
+
+    def _tensor(self, t: PlannedTensor) -> Iterator[Line]:
+        if t.init.word in ("zero", "ones"):
+            where = t.init.origins[-1].location if t.init.origins else ""
+            yield Line("init", t.init.word, ("",) * len(self.columns), where)
+        hidden = {"init.std", "init.mean"} if t.init.word in ("zero", "ones") else set()
+        hidden |= {n for n, usual in (("init.mean", 0), ("scale", 1)) if as_number(t.numbers[n].formula) == usual}
+        yield from self.lines(t.numbers, [n for n in t.numbers if n not in hidden and n not in self.of_run])
+        if t.decay_per_step is not None and as_number(t.decay_per_step.formula) != 0:
+            yield self._line("decay/step", t.decay_per_step)
+
+    def lines(self, numbers: Mapping[str, Quantity], names: Iterable[str]) -> tuple[Line, ...]:
+        return tuple(self._line(name, numbers[name]) for name in names)
+
+    def _line(self, name: str, quantity: Quantity) -> Line:
+        values = tuple(self.shown(self.plan.value(quantity, sizes)) for sizes in self.columns)
+        where = quantity.origins[-1].location if quantity.origins else ""
+        return Line(name, self.spelled(quantity), values, where)
+
+
+def of_run(plan: Plan) -> tuple[str, ...]:
+    """Attributes that are the run's own for every tensor, at every size: said once, below the table."""
+    every = {id(t.numbers): t.numbers for t in plan.tensors}.values()
+    names = dict.fromkeys(name for numbers in every for name in numbers)
+    return tuple(n for n in names if all(n in q and q[n].formula == symbol("run", n) for q in every))
+
+
+def title(plan: Plan) -> list[str]:
+    owners = ", ".join(plan.optimizers)
+    base = ", ".join(f"{n} = {plain_number(v)}" for n, v in plan.base.items())
+    return [f"{plan.rule} on {plan.program.name} for {owners}", f"base {base}"]
+
+
+def footer(plan: Plan) -> list[str]:
+    shared = of_run(plan)
+    lines = [f"{', '.join(shared)}: the run's, for every tensor"] if shared else []
+    sizes = columns(plan)
+    for name, value in plan.run.items():
+        if isinstance(value, Choice):
+            shown = value.word
+        else:
+            shown = ", ".join(dict.fromkeys(f"{plan.value(value, s):.6g}" for s in sizes)) or formula_text(value)
+        lines.append(f"run.{name} = {shown}")
+    return lines
