@@ -28,7 +28,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "torch": frozenset({"torch"}),
     "sympy": frozenset({"symbolic"}),
     "lark": frozenset({"syntax"}),
-    "pydantic": frozenset({"emit.manifest", "plan.report", "check.report"}),
+    "pydantic": frozenset({"emit.manifest", "emit.document", "check.report"}),
     "rich": frozenset({"render", "cli"}),
     "typer": frozenset({"cli"}),
 }
