@@ -14,7 +14,7 @@ def _claims(evidence: Evidence) -> Iterator[Claim]:
     for op in evidence.trained:
         if evidence.structure.within[op.out]:
             top = evidence.largest(evidence.term(step, op, "effective"))
-            yield Claim(op.out, op.tensor, "effective", step.index, order(top), exact=True, component=top)
+            yield Claim(op.out, op.tensor, "effective", step.index, order(top), bound="exactly", component=top)
 
 
 GOAL = Goal("complete_depth", codes.COMPLETE_DEPTH, _claims, in_limit=True)

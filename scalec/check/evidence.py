@@ -1,10 +1,11 @@
-"""What the desiderata look at: abstract training on one cell of directions. Input: Training. Output: claims' material."""
+"""What the desiderata look at. Input: abstract training on one cell of directions. Output: material for claims."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from scalec.calculus.components import Component, Vector, changed
 from scalec.calculus.forward import TERMS, TermName
@@ -14,10 +15,12 @@ from scalec.calculus.training import Step, Training
 from scalec.calculus.weights import Weight
 from scalec.symbolic.dominance import Cell, Magnitude
 
+Bound = Literal["exactly", "at most", "at least"]
+
 
 @dataclass(frozen=True)
 class Claim:
-    """Something that must be of order 1 (`exact`), or at most (else).
+    """Something that must be of order 1: exactly, at most, or at least.
 
     `order` is judged, None if absent; `subject` is an observable or a tensor, `tensor` the weight whose
     term this is, "" for a whole observable. `shown`: the order to report where it is not `order`.
@@ -28,7 +31,7 @@ class Claim:
     term: str
     step: int
     order: Magnitude | None
-    exact: bool
+    bound: Bound
     component: Component | None = None
     shown: Magnitude | None = None
     notes: tuple[str, ...] = ()
@@ -90,10 +93,13 @@ class Evidence:
     def value(self, step: Step, observable: str) -> Vector:
         return step.forward.values[observable]
 
-    def whole(self, step: Step, observable: str, exact: bool = False) -> Claim:
-        """A claim about an observable as a whole."""
+    def whole(self, step: Step, observable: str, bound: Bound = "at most") -> Claim:
+        """A claim about an observable as a whole, made of the largest term that reaches it if one does."""
         top = self.largest(self.value(step, observable))
-        return Claim(observable, "", "total", step.index, order(top), exact, top)
+        for found in self.reached(step):
+            if top and found.observable == observable and any(c.order is top.order for c in found.vector):
+                return self.claim(step, found, bound)
+        return Claim(observable, "", "total", step.index, order(top), bound, top)
 
     def change(self, step: Step, observable: str) -> Vector:
         return changed(self.value(step, observable))
@@ -121,19 +127,14 @@ class Evidence:
                 for observable, vector in carrier.reached(op, term).items():
                     yield Reached(observable, op, term, vector)
 
-    def claim(self, step: Step, found: Reached, exact: bool = False) -> Claim:
+    def claim(self, step: Step, found: Reached, bound: Bound = "at most") -> Claim:
         """A claim about one weight's term at an observable."""
         top = self.largest(found.vector)
-        return Claim(found.observable, found.op.tensor, found.term, step.index, order(top), exact, top)
+        return Claim(found.observable, found.op.tensor, found.term, step.index, order(top), bound, top)
 
     def exceeding(self, step: Step) -> Iterator[Claim]:
         """Claims that no observable exceeds order 1, by the terms that make it up."""
         one = self.cell.one
         large = [name for name in self.kinds if not all(c.order <= one for c in self.value(step, name))]
-        terms = [self.claim(step, found) for found in self.reached(step) if found.observable in large]
-        yield from terms
-        for name in large:
-            whole = self.whole(step, name)
-            parts = [c.order for c in terms if c.subject == name and c.order is not None]
-            if not any(whole.order is not None and whole.order <= part for part in parts):
-                yield whole
+        yield from (self.claim(step, found) for found in self.reached(step) if found.observable in large)
+        yield from (claim for name in large if not (claim := self.whole(step, name)).tensor)

@@ -16,7 +16,7 @@ def _claims(evidence: Evidence) -> Iterator[Claim]:
             if weight.eps is None or weight.lr is None or entry is None:
                 continue
             yield Claim(
-                tensor, tensor, "epsilon", step.index, weight.eps / entry, exact=False, shown=weight.eps,
+                tensor, tensor, "epsilon", step.index, weight.eps / entry, bound="at most", shown=weight.eps,
                 notes=(f"its gradient entry is of order `{entry}`",),
             )  # fmt: skip
 

@@ -13,7 +13,6 @@ from scalec.check.judge import Analysis, Failure
 from scalec.check.report import Chain, Finding, Rule
 from scalec.diagnostics import Code, Diagnostic
 from scalec.symbolic.dominance import Cell, directions, merged
-from scalec.symbolic.order import Order
 
 LEVERS = {"init": "init.std", "propagating": "init.std", "effective": "lr", "epsilon": "eps", "decay": "wd"}
 
@@ -35,21 +34,19 @@ def findings(analyses: Iterable[Analysis], scaling: Scaling) -> Iterator[Finding
     groups: dict[tuple[object, ...], list[Failure]] = {}
     for analysis in analyses:
         for failure in analysis.failures:
-            claim, shown = failure.claim, _shown(failure.claim)
-            key = (failure.goal.name, claim.subject, claim.tensor, claim.term, failure.above, shown)
+            claim = failure.claim
+            key = (failure.goal.name, claim.subject, claim.tensor, claim.term, failure.above, _code(failure))
             groups.setdefault(key, []).append(failure)
     for group in groups.values():
         yield _finding(group, scaling)
 
 
-def _shown(claim: Claim) -> Order | None:
-    magnitude = claim.shown or claim.order
-    return None if magnitude is None else magnitude.order
-
-
 def _finding(group: list[Failure], scaling: Scaling) -> Finding:
     first, claim = group[0], group[0].claim
-    place = where(f.region for f in group)
+    pieces: dict[str, list[Cell]] = {}
+    for failure in group:
+        pieces.setdefault(_text(failure.claim), []).append(failure.region)
+    place = where(failure.region for failure in group)
     magnitude = claim.shown or claim.order
     cause = claim.component.cause if claim.component else ""
     tensor = scaling.tensors.get(claim.tensor) or scaling.tensors.get(cause)
@@ -67,12 +64,24 @@ def _finding(group: list[Failure], scaling: Scaling) -> Finding:
         place,
         Diagnostic(
             _code(first),
-            _message(claim, first.above, place),
+            _message(first, _text(claim) if len(pieces) == 1 else "", place),
             tensor.span if tensor else None,
-            notes=tuple(_notes(first, cause)),
-            helps=tuple(_helps(claim)),
+            notes=(*_pieces(pieces), *_notes(first, cause)),
+            helps=tuple(_helps(claim)) if len(pieces) == 1 else (),
         ),
     )
+
+
+def _text(claim: Claim) -> str:
+    magnitude = claim.shown or claim.order
+    return "" if magnitude is None else f"`{magnitude.order}`"
+
+
+def _pieces(pieces: dict[str, list[Cell]]) -> Iterator[str]:
+    """Where the order is not the same in every direction: which where."""
+    if len(pieces) > 1:
+        for text, cells in pieces.items():
+            yield f"as {text} where {where(cells)}"
 
 
 def _code(failure: Failure) -> Code:
@@ -81,18 +90,18 @@ def _code(failure: Failure) -> Code:
     return early if early is not None and failure.passed else failure.goal.code
 
 
-def _message(claim: Claim, above: bool, place: str) -> str:
+def _message(failure: Failure, order: str, place: str) -> str:
+    claim = failure.claim
     name = f"`{claim.tensor}`'s {claim.term} term" if claim.tensor else f"`{claim.subject}`"
     if claim.term in ("epsilon", "decay"):
         name = f"`{claim.tensor}`'s {claim.term}"
     at = f" at `{claim.subject}`" if claim.tensor not in ("", claim.subject) else ""
-    order = _shown(claim)
-    if order is None:
+    if claim.order is None:
         text = f"{name}{at} is absent"
     elif claim.term == "epsilon":
-        text = f"{name}, of order `{order}`, exceeds its gradient entry"
+        text = f"{name}{order and f', of order {order},'} exceeds its gradient entry"
     else:
-        text = f"{name}{at} {'grows' if above else 'falls'} as `{order}`"
+        text = f"{name}{at} {'grows' if failure.above else 'falls'}{order and f' as {order}'}"
     return f"{text} where {place}" if place else text
 
 
@@ -111,7 +120,7 @@ def _notes(failure: Failure, cause: str) -> Iterator[str]:
 def _helps(claim: Claim) -> Iterator[str]:
     lever = LEVERS.get(claim.term.removeprefix("backward "))
     if lever and claim.order is not None and not claim.term.startswith("backward"):
-        bound = "keeps it at order 1" if claim.exact or claim.term != "epsilon" else "keeps it at the gradient entry"
+        bound = "keeps it at the gradient entry" if claim.term == "epsilon" else "keeps it at order 1"
         yield f"`{lever}` of `{claim.tensor}` times `{claim.order.order**-1}` {bound}"
 
 

@@ -67,11 +67,11 @@ def judge(goal: Goal, evidence: Evidence) -> Iterator[Failure]:
 
 def _failing(claim: Claim, cell: Cell) -> Iterator[tuple[Cell, bool]]:
     if claim.order is None:
-        if claim.exact:
+        if claim.bound != "at most":
             yield cell, False
         return
     grows, falls = cell.split(claim.order.exponent)
-    if grows is not None:
+    if grows is not None and claim.bound != "at least":
         yield grows, True
-    if falls is not None and claim.exact:
+    if falls is not None and claim.bound != "at most":
         yield falls, False

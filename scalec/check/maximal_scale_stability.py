@@ -13,7 +13,7 @@ from scalec.check.goal import Goal
 def _claims(evidence: Evidence) -> Iterator[Claim]:
     for found in evidence.reached(evidence.limit):
         if found.vector:
-            yield evidence.claim(evidence.limit, found, exact=True)
+            yield evidence.claim(evidence.limit, found, bound="exactly")
     yield from _backward(evidence)
 
 
@@ -29,7 +29,7 @@ def _backward(evidence: Evidence) -> Iterator[Claim]:
         for term, top in tops.items():
             if top and best:
                 yield Claim(
-                    op.out, op.tensor, f"backward {term}", step.index, top.order / best, exact=True, component=top,
+                    op.out, op.tensor, f"backward {term}", step.index, top.order / best, bound="exactly", component=top,
                     shown=top.order, notes=(f"the largest term of this gradient is of order `{best}`",),
                 )  # fmt: skip
 

@@ -26,10 +26,10 @@ def _best(evidence: Evidence, op: Weighted) -> Claim:
     step, cell = evidence.limit, evidence.cell
     carrier = Carrier(step.forward)
     places = (*carrier.acts(op).items(), *carrier.summed(op).items())
-    claims = [Claim(name, op.tensor, "effective", step.index, top.order, exact=True, component=top)
+    claims = [Claim(name, op.tensor, "effective", step.index, top.order, bound="exactly", component=top)
               for name, vector in places if (top := evidence.largest(vector))]  # fmt: skip
     if not claims:
-        return Claim(op.out, op.tensor, "effective", step.index, None, exact=True)
+        return Claim(op.out, op.tensor, "effective", step.index, None, bound="exactly")
     right = [claim for claim in claims if claim.order and claim.order.ties(cell.one)]
     best = cell.largest(claim.order for claim in claims if claim.order)
     return right[0] if right else next(claim for claim in claims if claim.order is best)

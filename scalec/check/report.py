@@ -114,5 +114,6 @@ class Report:
 
     def term(self, subject: str, term: str, step: int | None = None) -> tuple[Term, ...]:
         """Rows of a tensor's own output or of an observable; at the limit unless a step is named."""
-        rows = [r for r in self.terms if r.term == term and (r.observable == subject or r.tensor == subject)]
-        return tuple(r for r in rows if r.step == (max(x.step for x in rows if x.where == r.where) if step is None else step))
+        rows = [r for r in self.terms if r.term == term and subject in (r.observable, r.tensor)]
+        last = {row.where: row.step for row in sorted(rows, key=lambda row: row.step)}
+        return tuple(row for row in rows if row.step == (last[row.where] if step is None else step))

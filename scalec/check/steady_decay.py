@@ -12,7 +12,7 @@ from scalec.check.goal import Goal
 def _claims(evidence: Evidence) -> Iterator[Claim]:
     for tensor, weight in evidence.training.world.weights.items():
         if weight.decay is not None:
-            yield Claim(tensor, tensor, "decay", 0, weight.decay, exact=True)
+            yield Claim(tensor, tensor, "decay", 0, weight.decay, bound="exactly")
 
 
 GOAL = Goal("steady_decay", codes.STEADY_DECAY, _claims)
