@@ -147,7 +147,7 @@ class Backward:
         inside = {op.carried, *(inner.out for inner in _flat(op.body))}
         outside = ((name, sum_over(axis, g, op.out)) for name, g in given.items() if name not in inside)
         self.gradients |= {name: g for name, g in given.items() if name in inside}
-        self.gradients |= {name: stream for name in sorted(trunk.values)}
+        self.gradients |= dict.fromkeys(sorted(trunk.values), stream)
         self._give((*outside, (op.x, stream if trunk.values else given.get(op.carried, ABSENT))))
 
     def _body(self, op: Repeat, trunk: Trunk, stream: Vector) -> dict[str, Vector]:

@@ -6,12 +6,14 @@ updates so far only ever gain components, so the loop settles or it is unstable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from scalec.calculus.backward import Backward
-from scalec.calculus.forward import Forward, same
+from scalec.calculus.components import changed, size
+from scalec.calculus.forward import TERMS, Forward, same
+from scalec.calculus.observables import Carrier, weighted
 from scalec.calculus.weights import Update
 from scalec.calculus.world import World
 from scalec.symbolic.dominance import Magnitude
@@ -37,6 +39,15 @@ class Step:
         return tuple(dict.fromkeys((*self.forward.growing, *self.backward.growing)))
 
     @cached_property
+    def orders(self) -> tuple[Magnitude | None, ...]:
+        """What a limit is a limit of: atomic terms, where the updates show, changes of values, gradient entries."""
+        world, carrier = self.forward.world, Carrier(self.forward)
+        terms = (part.named(term) for part in self.forward.terms.values() for term in TERMS)
+        shown = (vector for op in weighted(world.structure) for vector in carrier.acts(op).values())
+        changes = (changed(value) for value in self.forward.values.values())
+        return (*(size(world.cell, v) for v in (*terms, *shown, *changes)), *self.gradient.values())
+
+    @cached_property
     def gradient(self) -> Mapping[str, Magnitude | None]:
         """Order of each tensor's gradient entry at this step, None where there is no gradient."""
         weights = self.forward.world.weights
@@ -45,7 +56,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Training:
-    """All steps up to the limit. `settled`: the last step is the limit, nothing changes after it."""
+    """All steps up to the limit, the first from which no order changes. `settled`: there is one."""
 
     world: World
     steps: tuple[Step, ...]
@@ -58,21 +69,28 @@ class Training:
 
 def train(world: World) -> Training:
     """Run to the limit, `STEPS` updates at most. Raises `Undecided`, `Unresolved`, `Unsupported`."""
-    steps: list[Step] = []
+    steps = tuple(_steps(world))
+    last = steps[-1]
+    growing = bool(last.growing) or (len(steps) > STEPS and last.orders != steps[-2].orders)
+    limit = len(steps) - 1
+    while limit and not growing and steps[limit - 1].orders == last.orders:
+        limit -= 1
+    return Training(world, steps[: limit + 1], settled=not growing)
+
+
+def _steps(world: World) -> Iterator[Step]:
+    """Steps until the weights gain nothing new, or a stream has no order, or patience ends."""
     updates: Mapping[str, Update] = {tensor: Update() for tensor in world.weights}
     for index in range(STEPS + 1):
         step = _pass(world, index, updates)
-        steps.append(step)
-        if step.growing:
-            break
+        yield step
         after = {
             tensor: weight.step(updates[tensor], step.backward.passes(tensor))
             for tensor, weight in world.weights.items()
         }
-        if all(_same(updates[tensor], after[tensor]) for tensor in after):
-            return Training(world, tuple(steps), settled=True)
+        if step.growing or all(_same(updates[tensor], after[tensor]) for tensor in after):
+            return
         updates = after
-    return Training(world, tuple(steps), settled=False)
 
 
 def _pass(world: World, index: int, updates: Mapping[str, Update]) -> Step:

@@ -8,6 +8,7 @@ them apart (`part`), since sizes are those of the whole.
 from __future__ import annotations
 
 from collections.abc import Iterable
+
 from scalec.calculus.components import (
     ABSENT,
     Component,

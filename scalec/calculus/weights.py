@@ -24,7 +24,7 @@ from scalec.calculus.components import (
     union,
 )
 from scalec.calculus.scaling import Family
-from scalec.symbolic.dominance import Cell, Magnitude
+from scalec.symbolic.dominance import Magnitude
 
 Direction = Literal["forward", "backward"]
 OPPOSITE: dict[Direction, Direction] = {"forward": "backward", "backward": "forward"}

@@ -177,11 +177,12 @@ def test_a_rule_that_fails_in_a_narrow_cone_is_refuted_there():
     assert all("2 < t/s < 33/16" in f.diagnostic.message for f in report.findings)
 
 
-def test_pruning_changes_nothing(subject, monkeypatch):
-    pruned = summary(check(*subject, GOALS))
+@pytest.mark.parametrize("name", ["mlp", "mlp sgd", "mlp wrong", "mlp spectral", "tied"])
+def test_pruning_changes_nothing(name, monkeypatch):
+    pruned = summary(check(*SUBJECTS[name], GOALS))
     monkeypatch.setattr(components, "_outgrown", lambda c, tops, by: False)
     assert forward.prune is components.prune
-    assert summary(check(*subject, GOALS)) == pruned
+    assert summary(check(*SUBJECTS[name], GOALS)) == pruned
 
 
 def test_per_cause_all_other_tensors_are_frozen():
