@@ -19,7 +19,7 @@ from scalec.emit.names import LINE, MAX_TITLE, Stamp, comment, lint, walk
 from scalec.emit.rows import rows_text
 from scalec.plan.model import Plan, PlannedTensor, Quantity
 from scalec.program.program import Dimension
-from scalec.symbolic.formula import Formula
+from scalec.symbolic.formula import Formula, as_number
 from scalec.symbolic.text import plain
 
 
@@ -96,12 +96,11 @@ def _config(plan: Plan, sizes: Mapping[str, Fraction], reporter: Reporter) -> st
     lines = ["@dataclass", "class Config:", f'    """{ABOUT_CONFIG}"""', ""]
     after = []
     for dim in plan.program.dimensions:
-        follows = dim.default is not None and dim.name not in plan.freed
-        value = "int | None = None" if follows else f"int = {_number(sizes[dim.name])}"
-        field = f"    {dim.name}: {value}"
+        given = "None" if _follows(dim) and dim.name not in plan.freed else _number(sizes[dim.name])
+        field = f"    {dim.name}: {'int | None' if _follows(dim) else 'int'} = {given}"
         about = comment(_about(dim), LINE - len(field) - len("  # ") - len(lint(dim.name)))
         lines.append(field + (f"  # {about}" if about else "") + lint(dim.name))
-    for dim in _by_need(plan.program.dimensions):
+    for dim in _by_need(filter(_follows, plan.program.dimensions)):
         assert dim.default is not None
         default = size_text(own, dim.default, reporter)
         after.append(f"        if self.{dim.name} is None:")
@@ -118,14 +117,19 @@ def _config(plan: Plan, sizes: Mapping[str, Fraction], reporter: Reporter) -> st
 ABOUT_CONFIG = "Sizes of the network; `m_N` is N over its base, as in the papers."
 
 
+def _follows(dim: Dimension) -> bool:
+    """Whether its default moves with other dimensions."""
+    return dim.default is not None and as_number(dim.default) is None
+
+
 def _about(dim: Dimension) -> str:
-    follows = f"{plain(dim.default)} unless given" if dim.default is not None else ""
-    return ": ".join(part for part in (dim.doc, follows) if part) + ("" if dim.grows else ", fixed")
+    follows = f"{plain(dim.default)} unless given" if dim.default is not None and _follows(dim) else ""
+    return ", ".join(part for part in (dim.doc, follows, "" if dim.grows else "fixed") if part)
 
 
 def _by_need(dimensions: Iterable[Dimension]) -> list[Dimension]:
-    """Dimensions with a default, each after those that its default reads."""
-    left = {d.name: d for d in dimensions if d.default is not None}
+    """Dimensions that follow others, each after those that its default reads."""
+    left = {d.name: d for d in dimensions}
     done: list[Dimension] = []
     while left:
         ready = [d for d in left.values() if d.default and not set(names([d.default], "size")) & set(left)]

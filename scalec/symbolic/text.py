@@ -139,7 +139,7 @@ def _plain_name(s: Symbol) -> str:
 def _plain_layout(product: Product) -> tuple[list[Part], list[Part]]:
     """As `layout`, but `N/64` is not `0.015625*N`."""
     bottom = product.coefficient.denominator
-    if bottom <= 8 or bottom & (bottom - 1):
+    if bottom < 8 or bottom & (bottom - 1):
         return layout(product)
     above, below = layout(Product(Fraction(product.coefficient.numerator), product.factors))
     return above, [str(bottom), *below]

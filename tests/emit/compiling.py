@@ -13,7 +13,8 @@ from types import ModuleType
 
 from scalec.emit.files import EmittedFile, emit
 from scalec.emit.names import Stamp
-from scalec.pipeline import Operands, PlanRequest, plan
+from scalec.operands import Operands
+from scalec.pipeline import PlanRequest, plan
 from scalec.plan.model import Plan
 from scalec.resolve.load import load_text
 from tests.emit.texts import EVERYTHING

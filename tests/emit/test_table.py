@@ -146,7 +146,7 @@ def test_why_names_winners_and_losers(plan: Plan) -> None:
     [
         ("block.mlp.up", "block.mlp.up.init = normal"),
         ("blocks.*.mlp.up.weight", "blocks.*.mlp.up.weight.init = normal"),
-        ("block.residual.mlp.skip", "block.residual.mlp.skip = 0.875"),
+        ("block.residual.mlp.skip", "block.residual.mlp.skip = 7/8"),
         ("run.schedule", "run.schedule = cosine"),
         ("run.beta2", "run.beta2 = 1 - 0.02"),
     ],

@@ -64,6 +64,14 @@ def test_two_sizes_differ_in_the_defaults_of_config_alone(network: str, rule: st
     assert [line.split(":")[0] for line in changed] == ["-    N", "-    L", "+    N", "+    L"]
 
 
+def test_a_size_that_is_named_is_a_default_too() -> None:
+    """Naming a size that would follow another changes its default and nothing else."""
+    one, other = (files_of(plan_of("tiny_gpt", sizes)) for sizes in ({"N": 32}, {"N": 32, "H": 8}))
+    assert one["optim.py"] == other["optim.py"]
+    assert "H: int | None = None  # attention heads, N/8 unless given" in one["model.py"]
+    assert other["model.py"] == one["model.py"].replace("H: int | None = None", "H: int | None = 8")
+
+
 def test_the_same_bytes_under_another_hash_seed() -> None:
     outputs = [
         subprocess.run(
