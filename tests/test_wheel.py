@@ -15,7 +15,7 @@ from tests.sources import ROOT
 
 pytestmark = pytest.mark.slow
 
-PLAN = ["plan", "example.scale", "--at", "N=128"]
+PLAN = ["plan", "example.scale:gpt_mup", "--at", "N=128"]
 
 
 @pytest.fixture(scope="module")
