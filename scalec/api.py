@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from scalec import pipeline
+from scalec.operands import Operands
 from scalec.plan.model import Plan
 from scalec.resolve import load as files
 from scalec.resolve.load import Workspace
@@ -40,7 +41,7 @@ def make_plan(
     `tune` holds `"SELECTOR.ATTR=value"`.
     """
     request = pipeline.PlanRequest(tuple(map(_text, at)), None if base is None else _text(base), tuple(tune))
-    return pipeline.plan(workspace, pipeline.Operands(rule, network, optimizer), request)
+    return pipeline.plan(workspace, Operands(rule, network, optimizer), request)
 
 
 def compile_to(
@@ -56,7 +57,7 @@ def compile_to(
 ) -> tuple[Path, ...]:
     """Write a standalone model, its optimizer, a training script and a manifest; gives their paths."""
     request = pipeline.PlanRequest((_text(at),), None if base is None else _text(base), tuple(tune))
-    emitted = pipeline.compile_files(workspace, pipeline.Operands(rule, network, optimizer), request)
+    emitted = pipeline.compile_files(workspace, Operands(rule, network, optimizer), request)
     Path(folder).mkdir(parents=True, exist_ok=True)
     paths = []
     for file in emitted:

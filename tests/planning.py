@@ -8,7 +8,8 @@ from fractions import Fraction
 import pytest
 
 from scalec.diagnostics import Diagnostic, Reporter, ScalecError
-from scalec.pipeline import Operands, PlanRequest, plan
+from scalec.operands import Operands
+from scalec.pipeline import PlanRequest, plan
 from scalec.plan.model import Plan, Quantity
 from scalec.program.lower import lower
 from scalec.program.program import Program
@@ -77,7 +78,7 @@ def said(call: Callable[[], object]) -> list[str]:
 
 
 def quantity(plan: Plan, name: str) -> Quantity:
-    """`block.hidden.lr`, `logits.scale`, `run.lr`."""
+    """`hidden.lr`, `logits.scale`, `run.lr`."""
     places = {**{p: t.numbers for p, t in plan.tensor.items()}, **{p: s.numbers for p, s in plan.site.items()}}
     path = max((p for p in (*places, "run") if name.startswith(f"{p}.")), key=len)
     found = (plan.run if path == "run" else places[path])[name.removeprefix(f"{path}.")]

@@ -15,7 +15,8 @@ import pytest
 
 from scalec.catalogue import CODES
 from scalec.diagnostics import Diagnostic, ScalecError
-from scalec.pipeline import Operands, PlanRequest, plan
+from scalec.operands import Operands
+from scalec.pipeline import PlanRequest, plan
 from scalec.resolve.load import load
 from tests.literate import ASSERTION, Case, Fence, cases
 

@@ -6,7 +6,7 @@ import pytest
 
 from scalec.plan.model import Plan
 from tests.plan.test_select import ATTENTION, MLP
-from tests.planning import PACKS, assert_sound, order, plan_of, value
+from tests.planning import assert_sound, order, plan_of, value
 from tests.program.test_lower import BODIES, network
 
 RULE = "rule mine extends mup { base N = 64, L = 2 }"
@@ -55,7 +55,3 @@ def test_the_same_blocks_are_planned_alike_wherever_they_stand() -> None:
     plans = [planned(name, "adamw") for name in ("parallel", "post_norm")]
     for path in sorted(ATTENTION | MLP):
         assert len({value(plan, f"{path}.lr", 1) for plan in plans}) == 1
-
-
-def test_the_packs_say_nothing_of_these_networks() -> None:
-    assert "net " not in PACKS
