@@ -209,10 +209,7 @@ def _outgrown(c: Component, tops: Ceilings, by: Component) -> bool:
     if by.deps is not c.deps:
         for axis in by.deps - c.deps:
             bar = bar / axis.count.root
-    for top in tops:
-        if not top <= bar:
-            return False
-    return True
+    return all(map(bar.__ge__, tops))
 
 
 def joined(before: Vector, after: Vector) -> Vector:
@@ -225,7 +222,7 @@ def joined(before: Vector, after: Vector) -> Vector:
 
 
 def size(cell: Cell, vector: Iterable[Component]) -> Magnitude | None:
-    """The order of the coordinate RMS, None for an absent vector. Raises `Undecided`."""
+    """The order of the coordinate RMS, None for an absent vector. Raises `UndecidedError`."""
     return cell.largest(c.order for c in vector)
 
 
@@ -288,11 +285,16 @@ def product(c: Component, factor: Component, rule: str, at: str) -> Component:
 
 def dot(length: Magnitude, x: Vector, y: Vector, at: str) -> Vector:
     """`sum of x_i y_i` over `length` coordinates: coherent for components that point the same way."""
-    apart = [product(a, b, "the other factor of the dot product", at).times(length.root, "independent factors: central limit", at)
-             for a in scalars(x) for b in scalars(y)]  # fmt: skip
-    others: dict[tuple[object, ...], list[Component]] = {}
+    along: dict[tuple[object, ...], list[Component]] = {}
     for b in y:
-        others.setdefault(b.direction, []).append(b)
-    along = [product(a, b, "the other factor of the dot product", at).times(length, "aligned factors: coherent sum", at)
-             for a in x for b in others.get(a.direction, ())]  # fmt: skip
-    return scalars((*apart, *along))
+        along.setdefault(b.direction, []).append(b)
+    pairs = ((a, b) for a in x for b in along.get(a.direction, ()))
+    aligned = (_times(a, b, length, "a dot product of aligned vectors", at) for a, b in pairs)
+    apart = (
+        _times(a, b, length.root, "a dot product of independent vectors", at) for a in scalars(x) for b in scalars(y)
+    )
+    return scalars((*apart, *aligned))
+
+
+def _times(a: Component, b: Component, sum_of: Magnitude, rule: str, at: str) -> Component:
+    return product(a, b, "size of the other vector", at).times(sum_of, rule, at)

@@ -55,7 +55,7 @@ TermName = Literal["init", "propagating", "effective"]
 TERMS: tuple[TermName, ...] = ("init", "propagating", "effective")
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """No transfer function covers this: `reason` says what."""
 
     def __init__(self, value: str, reason: str) -> None:
@@ -156,7 +156,8 @@ class Forward:
             case Gain():
                 return Terms(self._gain(use, initial(x)), self._gain(use, changed(x)), update.effective(use, x))
             case Bias():
-                return Terms(self._bias(use), ABSENT, update.effective(use, transfer.source(use.n.cell.one, op.out, "1")))
+                unit = transfer.source(self.world.one, op.out, "a constant")
+                return Terms(self._bias(use), ABSENT, update.effective(use, unit))
 
     def use(self, op: Linear | Gain | Bias) -> Matrix:
         """The weight as this operation uses it; a gain or a bias sums over nothing, forward or backward."""
@@ -229,10 +230,10 @@ class Forward:
         one = self.world.one
         for skip in trunk.skips:
             if not self.world.site(skip).ties(one):
-                raise Unsupported(skip.out, "a skip connection whose factor is not of order 1")
+                raise UnsupportedError(skip.out, "a skip connection whose factor is not of order 1")
         deep = not self.world.copies(op).count.ties(one)
         if deep and not trunk.values and any(isinstance(inner, Normalise) for inner in op.body):
-            raise Unsupported(op.out, "a norm on the residual stream itself, over a depth that grows")
+            raise UnsupportedError(op.out, "a norm on the residual stream itself, over a depth that grows")
 
 
 def regrouped(split: bool, axis: Copies, x: Vector) -> Vector:

@@ -149,7 +149,8 @@ class Carrier:
                 x, y = (part, other) if name == op.x else (other, part)
                 return transfer.multiply(op, x, y, cell)
             case Mix():
-                return forward.mix(op, part, read[op.x]) if name == op.weights else forward.mix(op, read[op.weights], part)
+                weights, x = (part, read[op.x]) if name == op.weights else (read[op.weights], part)
+                return forward.mix(op, weights, x)
             case Reshape():
                 return forward.reshape(op, part)
             case _:

@@ -68,7 +68,7 @@ class Training:
 
 
 def train(world: World) -> Training:
-    """Run to the limit, `STEPS` updates at most. Raises `Undecided`, `Unresolved`, `Unsupported`."""
+    """Run to the limit, `STEPS` updates at most. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`."""
     steps = tuple(_steps(world))
     last = steps[-1]
     growing = bool(last.growing) or (len(steps) > STEPS and last.orders != steps[-2].orders)

@@ -138,7 +138,8 @@ def normalise(op: Normalise, part: Iterable[Component], x: Vector, cell: Cell) -
 def normalise_back(op: Normalise, d: Vector, x: Vector, length: Magnitude, cell: Cell) -> Vector:
     """`(d - x^ <x^, d>/n) / |x|`: the gradient, and its projection on what was normalised."""
     straight, direction = normalise(op, d, x, cell), normalise(op, x, x, cell)
-    along = each(dot(length, straight, direction, op.out), lambda c: c.times(length.inverse, "mean over coordinates", op.out))
+    overlap = dot(length, straight, direction, op.out)
+    along = each(overlap, lambda c: c.times(length.inverse, "mean over coordinates", op.out))
     return union(straight, weighted(along, direction, op.out))
 
 

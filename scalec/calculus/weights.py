@@ -224,9 +224,8 @@ class Weight:
                 # direction of its own: orthogonalisation lifts it to full size.
                 if k.deps - self.axes:
                     share = share.times(share.order.inverse, "lifted: a singular direction of its own", self.tensor)
-                unit = share.times(self.lr, "learning rate", self.tensor)
-                norm = (use.n * use.m).root
-                return unit.times(norm.inverse, "entries of a matrix of unit operator norm", self.tensor).caused(self.tensor)
+                share = share.times((use.n * use.m).root.inverse, "entries at unit operator norm", self.tensor)
+                return share.times(self.lr, "learning rate", self.tensor).caused(self.tensor)
             case "declared":
                 assert self.effect is not None
                 unit = share.times(self.effect, "declared effect of the optimizer", self.tensor)

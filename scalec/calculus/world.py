@@ -1,7 +1,7 @@
 """A program and a rule seen on one cell of a regime: every formula resolved to an order.
 
 Input: Structure, Scaling, Cell. Output: `World`, what the transfer functions read. Raises
-`Unresolved` where a formula has no monomial order, `Undecided` where the cell must be split.
+`UnresolvedError` where a formula has no monomial order, `UndecidedError` where the cell must be split.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from scalec.calculus.structure import Structure
 from scalec.calculus.weights import OPPOSITE, Direction, Matrix, Weight
 from scalec.program.ops import Input, Linear, Repeat, Scale
 from scalec.program.program import Program, Tensor
-from scalec.symbolic.dominance import Cell, Magnitude, NotMonomial
+from scalec.symbolic.dominance import Cell, Magnitude, NotMonomialError
 from scalec.symbolic.formula import UNIT, Formula, Symbol, mul, substitute
 from scalec.symbolic.order import Regime
 
 
-class Unresolved(Exception):
+class UnresolvedError(Exception):
     """`attribute` of `subject` (a tensor, a site, a value) has no monomial order."""
 
     def __init__(self, subject: str, attribute: str, formula: Formula) -> None:
@@ -49,8 +49,8 @@ class World:
         if found is None:
             try:
                 found = self.cell.order_of(settled(formula, self.program, self.cell.regime))
-            except NotMonomial as error:
-                raise Unresolved(subject, attribute, error.formula) from None
+            except NotMonomialError as error:
+                raise UnresolvedError(subject, attribute, error.formula) from None
             self._orders[formula] = found
         return found
 

@@ -85,7 +85,7 @@ class Evidence:
         return self.training.world.weights[op.tensor]
 
     def largest(self, vector: Vector) -> Component | None:
-        """A component of the largest order. Raises `Undecided`."""
+        """A component of the largest order. Raises `UndecidedError`."""
         best = self.cell.largest(c.order for c in vector)
         return next((c for c in vector if c.order is best), None)
 

@@ -48,7 +48,7 @@ class Analysis:
 
 
 def analyse(world: World, goals: Iterable[Goal]) -> Analysis:
-    """Train and judge. Raises `Undecided`, `Unresolved`, `Unsupported`."""
+    """Train and judge. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`."""
     evidence = Evidence(train(world))
     judged = [goal for goal in goals if evidence.training.settled or not goal.in_limit]
     return Analysis(evidence, tuple(failure for goal in judged for failure in judge(goal, evidence)))

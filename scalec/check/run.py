@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from scalec import catalogue as codes
-from scalec.calculus.forward import Unsupported
+from scalec.calculus.forward import UnsupportedError
 from scalec.calculus.scaling import Scaling
 from scalec.calculus.structure import Structure
-from scalec.calculus.world import Unresolved, World, settled
+from scalec.calculus.world import UnresolvedError, World, settled
 from scalec.check import table
 from scalec.check.findings import findings, unsettled, where
 from scalec.check.goal import Goal
@@ -44,10 +44,10 @@ def check(
             tensor: table.terms(_analyses(structure, scaling.training_only(tensor), regime, ()))
             for tensor in causes
         }
-    except Unresolved as error:
+    except UnresolvedError as error:
         span = scaling.tensors[error.subject].span if error.subject in scaling.tensors else None
         reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", span)
-    except Unsupported as error:
+    except UnsupportedError as error:
         return _undetermined(program, regime, wanted, error)
     return _report(program, scaling, regime, wanted, analyses, alone)
 
@@ -83,7 +83,7 @@ def _verdict(goal: Goal, found: Iterable[Finding]) -> Verdict:
     return "fail" if failed else "pass"
 
 
-def _undetermined(program: Program, regime: Regime, goals: tuple[Goal, ...], error: Unsupported) -> Report:
+def _undetermined(program: Program, regime: Regime, goals: tuple[Goal, ...], error: UnsupportedError) -> Report:
     note = Diagnostic(codes.NO_TRANSFER, f"`{error.value}` is {error.reason}; the calculus has no rule for that")
     verdicts: dict[str, Verdict] = {goal.name: "undetermined" for goal in goals}
     return Report(program.name, regime, verdicts, (), (), (), {}, notes=(note,))

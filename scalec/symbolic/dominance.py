@@ -3,7 +3,7 @@
 The scales of a regime are independent, so they may grow in any direction of the open positive
 orthant. A `Cell` is an open cone of such directions, held by its rays. On a cell two magnitudes
 compare where their quotient has one sign on every ray; where it has both, the cell must be split
-along the plane on which they tie (`Undecided` carries it). Orders are continuous in the direction, so
+along the plane on which they tie (`UndecidedError` carries it). Orders are continuous in the direction, so
 what holds on the open cells holds on the planes between them. No sampling, no floats.
 """
 
@@ -22,7 +22,7 @@ Ray = tuple[int, ...]
 T = TypeVar("T")
 
 
-class Undecided(Exception):
+class UndecidedError(Exception):
     """The cell holds directions in which this quotient (in the scales) grows and some in which it falls."""
 
     def __init__(self, quotient: Order) -> None:
@@ -30,7 +30,7 @@ class Undecided(Exception):
         super().__init__(str(quotient))
 
 
-class NotMonomial(Exception):
+class NotMonomialError(Exception):
     """The formula's order is no monomial: a logarithm, or leading terms that may cancel."""
 
     def __init__(self, formula: Formula) -> None:
@@ -86,8 +86,8 @@ class Magnitude:
             found = self._within[other] = all(mine <= theirs for mine, theirs in pairs)
         return found
 
-    def __lt__(self, other: Magnitude) -> bool:
-        return self <= other and not other <= self
+    def __ge__(self, other: Magnitude) -> bool:
+        return other <= self
 
     def ties(self, other: Magnitude) -> bool:
         """Equal in every direction of the cell, though perhaps not as monomials."""
@@ -130,17 +130,17 @@ class Cell:
 
     # ---- choosing ----------------------------------------------------------------------------
     def larger(self, first: Magnitude, second: Magnitude) -> Magnitude:
-        """The larger one; the simpler monomial where both tie. Raises `Undecided`."""
+        """The larger one; the simpler monomial where both tie. Raises `UndecidedError`."""
         if first.ties(second):
             return min(first, second, key=lambda m: (len(m.order.powers), m.order.powers))
         if first <= second:
             return second
         if second <= first:
             return first
-        raise Undecided((first / second).exponent)
+        raise UndecidedError((first / second).exponent)
 
     def largest(self, magnitudes: Iterable[Magnitude]) -> Magnitude | None:
-        """The largest, None of none. Raises `Undecided`."""
+        """The largest, None of none. Raises `UndecidedError`."""
         best: Magnitude | None = None
         for magnitude in magnitudes:
             if best is None:
@@ -170,7 +170,7 @@ class Cell:
 
     # ---- formulas ----------------------------------------------------------------------------
     def order_of(self, formula: Formula) -> Magnitude:
-        """The order of a positive formula. Raises `NotMonomial`, `Undecided`.
+        """The order of a positive formula. Raises `NotMonomialError`, `UndecidedError`.
 
         Sizes and their ratios to the base grow as the regime says; base sizes and run-level
         quantities are constants unless the regime names them; the index of a layer is not resolved here.
@@ -184,7 +184,7 @@ class Cell:
         if isinstance(formula, Sum):
             return self._order_of_sum(formula)
         if formula.coefficient <= 0:
-            raise NotMonomial(formula)
+            raise NotMonomialError(formula)
         result = self.one
         for atom, exponent in formula.factors:
             result *= self._order_of_atom(atom) ** exponent
@@ -206,7 +206,7 @@ class Cell:
             case Apply():
                 if all(self.order_of(argument) is self.one for argument in atom.arguments):
                     return self.one
-                raise NotMonomial(Product(Fraction(1), ((atom, Fraction(1)),)))
+                raise NotMonomialError(Product(Fraction(1), ((atom, Fraction(1)),)))
 
     def _extreme(self, arguments: tuple[Formula, ...], pick: Callable[[Magnitude, Magnitude], Magnitude]) -> Magnitude:
         orders = [self.order_of(argument) for argument in arguments]
@@ -223,7 +223,7 @@ class Cell:
             best = self.larger(best, order)
         signs = {t.coefficient > 0 for t, o in zip(formula.terms, orders, strict=True) if o.ties(best)}
         if signs != {True}:
-            raise NotMonomial(formula)
+            raise NotMonomialError(formula)
         return best
 
     def __str__(self) -> str:
@@ -291,12 +291,12 @@ def _ray(ratio: Fraction | None) -> Ray:
 
 
 def regions(regime: Regime, decide: Callable[[Cell], T]) -> list[tuple[Cell, T]]:
-    """Run `decide` on cells that cover the regime, split wherever it meets `Undecided`."""
+    """Run `decide` on cells that cover the regime, split wherever it meets `UndecidedError`."""
     todo, done = [Cell(regime)], list[tuple[Cell, T]]()
     while todo:
         cell = todo.pop()
         try:
             done.append((cell, decide(cell)))
-        except Undecided as tie:
+        except UndecidedError as tie:
             todo += [part for part in cell.split(tie.quotient) if part is not None]
     return sorted(done, key=lambda pair: pair[0].rays)

@@ -178,7 +178,10 @@ def mup(family: Family) -> Callable[[Tensor], TensorScaling]:
     return of
 
 
-def change(of: Callable[[Tensor], TensorScaling], path: str, **factors: Formula | None) -> Callable[[Tensor], TensorScaling]:
+Rule = Callable[[Tensor], TensorScaling]
+
+
+def change(of: Rule, path: str, **factors: Formula | None) -> Rule:
     """The rule with attributes of one tensor multiplied, or taken away (None)."""
 
     def changed(tensor: Tensor) -> TensorScaling:

@@ -7,13 +7,13 @@ from fractions import Fraction
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.calculus import wick
 
 from scalec.calculus.components import Copies, Vector, prune, size, sum_over
 from scalec.calculus.transfer import source
 from scalec.calculus.weights import Matrix
 from scalec.symbolic.dominance import Cell
 from scalec.symbolic.order import Order, Regime
+from tests.calculus import wick
 
 CELL = Cell(Regime("test", ("s",), (("N", Order.of({"s": 1})),)))
 EXPONENTS = [Fraction(k, 2) for k in range(5)]

@@ -1,0 +1,75 @@
+"""Input that makes no sense, and what the calculus cannot decide."""
+
+from __future__ import annotations
+
+import pytest
+
+from scalec import catalogue as codes
+from scalec.calculus.scaling import Scaling
+from scalec.check.run import check
+from scalec.diagnostics import ScalecError
+from scalec.program import ops
+from scalec.symbolic.formula import add, log, mul, number
+from scalec.symbolic.order import ONE, Order, Regime
+from tests.calculus import networks as nets
+from tests.calculus.networks import DEPTH, WIDTH, L, N, change, inverse, mup, rule
+
+
+def complaints(program, scaling, regime, goals=("stable_init",)) -> list[str]:
+    with pytest.raises(ScalecError) as error:
+        check(program, scaling, regime, goals)
+    return [d.code.name for d in error.value.diagnostics]
+
+
+def test_several_mistakes_are_reported_at_once():
+    net = nets.mlp()
+    still = Regime("still", ("s",), (("N", ONE),))
+    without = Scaling({}, {})
+    found = complaints(net.program, without, still, ("stable_initt",))
+    assert found == ["unknown-goal", "nothing-grows", "unsaid", "unsaid", "unsaid"]
+
+
+def test_a_dimension_that_nothing_depends_on():
+    net = nets.mlp()
+    assert complaints(net.program, rule(net, mup("sgd")), Regime("x", ("s",), (("K", Order.of({"s": 1})),))) == [
+        codes.IDLE_DIMENSION.name
+    ]
+
+
+@pytest.mark.parametrize("factor", [log(N), add(N, mul(number(-1), L))], ids=["logarithm", "difference"])
+def test_an_order_that_is_no_monomial(factor):
+    net = nets.residual(inverse(L))
+    both = Regime("equal", ("s",), tuple((d, Order.of({"s": 1})) for d in ("N", "L")))
+    assert complaints(net.program, rule(net, change(mup("sgd"), "input", lr=factor)), both) == [codes.NO_ORDER.name]
+
+
+def test_growth_without_end_is_unsettled():
+    """A residual block without norm and factor doubles the stream in every layer."""
+    net = nets.Net("plain")
+    x = net.linear("input", net.data(), nets.UNIT, N)
+
+    def body(carried: str) -> str:
+        h = net.linear("block.down", net.act(net.linear("block.up", carried, N, N)), N, N)
+        return net.op(ops.Add("block.out", (carried, h)))
+
+    program = net.done(net.linear("readout", net.repeat(x, L, body), N, nets.UNIT))
+    report = check(program, rule(net, mup("sgd")), DEPTH)
+    assert report.verdict == "fail"
+    assert report.limits == {"": None}
+    assert codes.UNSETTLED in {f.diagnostic.code for f in report.findings}
+    assert report.verdicts["maximal_update"] == "fail"
+
+
+def test_a_norm_on_the_stream_over_growing_depth_is_undetermined():
+    net = nets.Net("post-norm")
+    x = net.linear("input", net.data(), nets.UNIT, N)
+
+    def body(carried: str) -> str:
+        h = net.linear("block.hidden", net.act(carried), N, N)
+        return net.norm(net.op(ops.Add("block.sum", (carried, h))), "block.out")
+
+    program = net.done(net.linear("readout", net.repeat(x, L, body), N, nets.UNIT))
+    deep = check(program, rule(net, mup("sgd")), DEPTH)
+    assert deep.verdict == "undetermined"
+    assert [d.code for d in deep.diagnostics] == [codes.NO_TRANSFER]
+    assert check(program, rule(net, mup("sgd")), WIDTH).verdict == "pass"
