@@ -29,6 +29,14 @@ UNREADABLE = Code(
     "A rule file is an ordinary file that can be read: no folder, no pipe, no device.",
 )
 
+UNWRITABLE = Code(
+    "SC106",
+    "unwritable-file",
+    "error",
+    "A file that is to be written cannot be: its folder is missing or closed, or it is there already and nobody said "
+    "`--force`.",
+)
+
 # ---- SC2xx: names and files ------------------------------------------------------------------
 UNKNOWN_NAME = Code(
     "SC201", "unknown-name", "error", "Nothing of this name is declared here or in what the file uses."
@@ -156,6 +164,14 @@ TUNE = Code(
     "`--tune SELECTOR.ATTR=value` sets where an attribute starts, for tensors, sites or the run.",
 )
 
+UNDERFLOW = Code(
+    "SC406",
+    "underflow",
+    "warning",
+    "A planned number is too small for the type it is kept in (`--dtype`; epsilon is added to float32 state): it is 0 "
+    "there, or has lost most of its digits. Larger sizes get there first, since laws shrink with them.",
+)
+
 # ---- SC5xx: findings of `check` --------------------------------------------------------------
 STABLE_INIT = Code(
     "SC501",
@@ -237,6 +253,7 @@ NO_TRANSFER = Code(
 )
 IDLE_DIMENSION = Code("SC514", "idle-dimension", "error", "The regime lets a size grow that nothing in the network depends on.")
 UNSAID = Code("SC515", "unsaid", "error", "The rule does not say how a tensor is scaled.")
+EXPECTATION = Code("SC516", "expectation", "error", "A `check` block expects something that the calculus refutes, or a failure that does not happen.")
 
 # ---- SC6xx: emission -------------------------------------------------------------------------
 RESERVED_NAME = Code(

@@ -18,7 +18,7 @@ import typer
 
 if TYPE_CHECKING:
     from scalec.diagnostics import Diagnostic
-    from scalec.pipeline import Operands
+    from scalec.operands import Operands
     from scalec.resolve.load import Workspace
 
 app = typer.Typer(
@@ -47,6 +47,14 @@ class TableFormat(StrEnum):
     csv = "csv"
     markdown = "markdown"
     latex = "latex"
+
+
+class DType(StrEnum):
+    """What weights are kept in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
 
 
 File = Annotated[str | None, typer.Argument(help="A rule file, or FILE:RULE.", show_default=False)]
@@ -80,16 +88,22 @@ def plan(
     at: At = None, base: BaseSizes = None, tune: Tunes = None, allow_class: Allowed = None,
     form: Annotated[TableFormat, typer.Option("--format", help="How to write it.")] = TableFormat.text,
     why: Annotated[str | None, typer.Option(help="TENSOR or TENSOR.ATTR: the clauses behind each value.")] = None,
+    tunables: Annotated[bool, typer.Option("--tunables", help="What is tuned at the base, and who said so.")] = False,
+    dtype: Annotated[DType, typer.Option(help="What weights are kept in: warn of what is too small.")] = DType.float32,
 ) -> None:  # fmt: skip
     """The per-tensor table: init, multipliers, learning rate, epsilon, decay; one column a size."""
     with _findings(Report.json if form is TableFormat.json else Report.text):
         from scalec import pipeline
         from scalec.emit import table
+        from scalec.emit.tunables import tunables_text
+        from scalec.plan.precision import underflows
 
         workspace, operands = _operands(file, rule, network, optimizer, allow_class)
         request = pipeline.PlanRequest(tuple(at or ()), base, tuple(tune or ()))
         made = pipeline.plan(workspace, operands, request)
-        typer.echo(table.why(made, why) if why else table.FORMATS[form.value](made), nl=False)
+        _print(underflows(made, dtype.value), Report.text, sys.stderr)
+        write = tunables_text if tunables else table.FORMATS[form.value]
+        typer.echo(table.why(made, why) if why else write(made), nl=False)
 
 
 @app.command("compile")
@@ -106,9 +120,8 @@ def compile_(
         workspace, operands = _operands(file, rule, network, optimizer, allow_class)
         request = pipeline.PlanRequest((at or "",), base, tuple(tune or ()))
         files = pipeline.compile_files(workspace, operands, request)
-        out.mkdir(parents=True, exist_ok=True)
         for emitted in files:
-            (out / emitted.name).write_text(emitted.text, encoding="utf-8")
+            _write(out / emitted.name, emitted.text)
             typer.echo(f"wrote {out / emitted.name}")
 
 
@@ -144,6 +157,69 @@ def check(
 
 
 @app.command()
+def fmt(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Rule files or folders; `-` or none: stdin.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; list what would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change.")] = False,
+) -> None:
+    """Lay rule files out in the one way, comments kept. Exit code 1 where `--check` or `--diff` finds anything."""
+    found = False
+    for path in _rule_files(paths or [Path("-")]):
+        try:
+            with _findings(Report.text):
+                changed = _format(path, writes=not (check or diff), shows=diff)
+                found |= changed and (check or diff)
+        except typer.Exit:
+            found = True  # it is left as it is; the others are laid out all the same
+    if found:
+        raise typer.Exit(1)
+
+
+def _format(path: Path, *, writes: bool, shows: bool) -> bool:
+    """Lay one file out; stdin goes to stdout. Whether anything changes."""
+    from scalec.syntax.parser import SIZE, decode, read_source
+    from scalec.tools import canonical, difference
+
+    stdin = str(path) == "-"
+    source = decode(sys.stdin.buffer.read(SIZE + 1), "<stdin>") if stdin else read_source(path)
+    text = canonical(source)
+    changed = text != source.text or (not stdin and path.read_bytes() != text.encode())
+    if shows:
+        typer.echo(difference(source, text), nl=False)
+    elif stdin and writes:
+        typer.echo(text, nl=False)
+    elif changed and writes:
+        _write(path, text)
+    elif changed:
+        typer.echo(f"would lay out {source.name}")
+    return changed
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(help="The rule file to write.")],
+    network: Annotated[str, typer.Option(help="A standard network.")],
+    rule: Annotated[str, typer.Option(help="The standard rule to start from.")],
+    optimizer: Optimizer = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file where there is one.")] = False,
+) -> None:
+    """Begin a rule file: a rule of your own on top of a standard one, ready to check, plan and compile."""
+    with _findings(Report.text):
+        from scalec import catalogue
+        from scalec.diagnostics import Reporter
+        from scalec.operands import Operands
+        from scalec.resolve.load import SUFFIX
+        from scalec.tools import starter
+
+        if file.suffix != SUFFIX:
+            Reporter().fail(catalogue.UNWRITABLE, f"the name of a rule file ends in `{SUFFIX}`")
+        if file.exists() and not force:
+            Reporter().fail(catalogue.UNWRITABLE, f"`{file}` is there already", helps=["`--force` overwrites it"])
+        _write(file, starter(Operands(rule, network, optimizer), str(file)))
+        typer.echo(f"wrote {file}")
+
+
+@app.command()
 def explain(code: Annotated[str, typer.Argument(help="A code (SC201) or its name (unknown-name).")]) -> None:
     """What a diagnostic means."""
     with _findings(Report.text):
@@ -162,7 +238,7 @@ def explain(code: Annotated[str, typer.Argument(help="A code (SC201) or its name
 def _operands(
     file: str | None, rule: str | None, network: str | None, optimizer: str | None, allowed: list[str] | None
 ) -> tuple[Workspace, Operands]:
-    from scalec.pipeline import Operands
+    from scalec.operands import Operands
     from scalec.resolve.load import load, load_standard
 
     if file is None:
@@ -173,6 +249,18 @@ def _operands(
             file, rule = name, rule or of_file
         workspace = load(Path(file))
     return workspace, Operands(rule, network, optimizer, tuple(allowed or ()))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, and the folders to it. Raises ScalecError where that cannot be."""
+    from scalec.catalogue import UNWRITABLE
+    from scalec.diagnostics import Reporter
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        Reporter().fail(UNWRITABLE, f"cannot write `{path}`: {(error.strerror or str(error)).lower()}")
 
 
 def _rule_files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -16,8 +16,8 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"program"}),
     frozenset({"calculus"}),
     frozenset({"check", "derive", "plan"}),
-    frozenset({"emit"}),
-    frozenset({"pipeline"}),
+    frozenset({"emit", "operands"}),
+    frozenset({"pipeline", "tools"}),
     frozenset({"torch", "cli", "api"}),
     frozenset({"scalec", "__main__"}),
 )
@@ -28,7 +28,7 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "torch": frozenset({"torch"}),
     "sympy": frozenset({"symbolic"}),
     "lark": frozenset({"syntax"}),
-    "pydantic": frozenset({"emit.manifest", "emit.document", "check.report"}),
+    "pydantic": frozenset({"emit.manifest", "emit.document", "check.document"}),
     "rich": frozenset({"render", "cli"}),
     "typer": frozenset({"cli"}),
 }

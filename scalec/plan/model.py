@@ -35,7 +35,8 @@ class Quantity:
 
     `anchor` is the value at the base size (over base and run symbols), `law` how it moves (over
     ratios, or sizes where a clause said `=`). `origins`: the clauses that made it, in order;
-    `losers`: those that were overridden. `complement`: the value is 1 minus the formula (betas).
+    `anchored`: those that said where it starts; `losers`: those that were overridden.
+    `complement`: the value is 1 minus the formula (betas).
     """
 
     anchor: Formula
@@ -44,6 +45,7 @@ class Quantity:
     origins: tuple[Origin, ...] = ()
     losers: tuple[Origin, ...] = ()
     complement: bool = False
+    anchored: tuple[Origin, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,14 @@ def check_values(plan: Plan, reporter: Reporter) -> None:
 
 def _quantities(plan: Plan) -> Iterator[tuple[str, str, Quantity]]:
     """Attribute, first path that has it, quantity; what tensors share comes once."""
-    run = {name: q for name, q in plan.run.items() if isinstance(q, Quantity)}
-    places = {"run": run} | {t.tensor.path: t.numbers for t in plan.tensors}
-    seen: set[int] = set()
-    for path, numbers in (places | {s.site.path: s.numbers for s in plan.sites}).items():
-        if id(numbers) not in seen:
-            seen.add(id(numbers))
-            yield from ((name, path, q) for name, q in numbers.items())
+    yield from ((name, "run", q) for name, q in plan.run.items() if isinstance(q, Quantity))
+    shared = {id(t.numbers): t for t in reversed(plan.tensors)}
+    for t in reversed(shared.values()):
+        yield from ((name, t.tensor.path, q) for name, q in t.numbers.items())
+        if t.decay_per_step is not None:
+            yield "decay per step", t.tensor.path, t.decay_per_step
+    for s in plan.sites:
+        yield from ((name, s.site.path, q) for name, q in s.numbers.items())
 
 
 def _reason(plan: Plan, name: str, quantity: Quantity, sizes: Mapping[str, Fraction]) -> str:

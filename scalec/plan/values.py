@@ -74,7 +74,8 @@ class Number:
         anchor = f.mul(self.anchor, self.factor)
         origins = tuple(dict.fromkeys((*self.origins_anchor, *self.origins_law)))
         losers = tuple(o for o in self.losers if o not in origins)
-        return Quantity(anchor, self.law, f.mul(anchor, self.law), origins, losers, self.complement)
+        anchored = tuple(self.origins_anchor)
+        return Quantity(anchor, self.law, f.mul(anchor, self.law), origins, losers, self.complement, anchored)
 
 
 def _split(value: Formula) -> tuple[Formula, Formula]:

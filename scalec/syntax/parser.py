@@ -48,6 +48,11 @@ def read_source(path: Path, name: str | None = None) -> Source:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise _failure(UNREADABLE, f"cannot read `{name}`: {reason.lower()}") from None
+    return decode(data, name)
+
+
+def decode(data: bytes, name: str) -> Source:
+    """The text of a rule file from its bytes, of which `SIZE` + 1 are enough; its lines end in newlines alone."""
     if len(data) > SIZE:
         raise _failure(LIMIT, f"`{name}` is larger than {SIZE // 1024} kB")
     try:

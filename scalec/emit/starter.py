@@ -1,0 +1,102 @@
+"""A rule file to begin with. Input: a resolved rule, a program, an optimizer, published checks. Output: text.
+
+Invariant: the text checks, plans and compiles as it stands, and `fmt` leaves it alone. Numbers are
+those of the rule and of the optimizer; base sizes nobody published are small ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from scalec.program.program import Program
+from scalec.resolve.optimizers import Optimizer
+from scalec.resolve.rules import RuleSet
+from scalec.source import Source
+from scalec.symbolic.formula import symbols
+from scalec.syntax import nodes
+from scalec.syntax.layout import to_text
+from scalec.syntax.parser import parse
+from scalec.syntax.printer import claim_text, expression_text, ref_text, regimes_text
+
+WIDE, DEEP = 256, 2  # base sizes: of what a tensor has a side of, and of everything else
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the file is made of. `packs`: where the names come from; `checks`: what the rule's own pack claims."""
+
+    rule: nodes.Ref
+    network: nodes.Ref
+    packs: tuple[str, ...]
+    resolved: RuleSet
+    program: Program
+    optimizer: Optimizer
+    checks: tuple[nodes.CheckDecl, ...]
+
+
+def starter_text(start: Start, file: str) -> str:
+    """The file; `file` is what the commands in its first comment call it."""
+    name = "mine" if start.rule.path != "mine" else "ours"
+    base, target = _sizes(start, 1), _sizes(start, 2)
+    lines = [
+        f"# Rule `{start.rule.path}` on network `{start.network.path}`, to begin with.",
+        f"#   scalec check {file}",
+        f"#   scalec plan {file} --network {start.network.path} --at {target}",
+        f"#   scalec compile {file} --network {start.network.path} --at {target} -o out",
+        *(f"use {pack}" for pack in start.packs),
+        "",
+        "# Everything that the parent says holds, until a later clause says otherwise.",
+        f"rule {name} extends {ref_text(start.rule)} for {start.optimizer.name} {{",
+        "# The size at which values are tuned. Laws (`~`) are 1 here and move them from here.",
+        f"base {base.replace(',', ', ')}",
+        *_run(start),
+        "# Clauses of your own: `tensor readout { lr *= 2 }`, `site residual { scale ~ depth^-1 }`.",
+        "}",
+        *_checks(start, name),
+    ]
+    return to_text(parse(Source(file, "\n".join(lines))))
+
+
+def _sizes(start: Start, factor: int) -> str:
+    """`N=256,L=2`: the rule's base sizes, and one for every size that nothing else determines."""
+    said = {s.name: s.value for s in start.resolved.base if s.value is not None}
+    sides = {s.name for t in start.program.tensors for side in t.shape for s in symbols(side)}
+    sizes = {}
+    for dim in start.program.dimensions:
+        if dim.name in said:
+            sizes[dim.name] = expression_text(said[dim.name]) + (f"*{factor}" if factor > 1 else "")
+        elif dim.default is None and dim.fixed is None:
+            sizes[dim.name] = str((WIDE * factor) if dim.name in sides else DEEP)
+    return ",".join(f"{name}={size}" for name, size in sizes.items())
+
+
+def _run(start: Start) -> Iterator[str]:
+    """What the optimizer starts from, as far as no ancestor says it."""
+    own = [c.node for c in start.resolved.clauses if c.node.kind == "run"]
+    said = {s.attribute for clause in own for s in clause.statements}
+    values = [f"{n} = {expression_text(v)}" for n, v in start.optimizer.uses if v is not None and n not in said]
+    if values:
+        yield "# Where tuning starts; `scalec plan --tunables` lists all there is to tune."
+        yield f"run {{ {'; '.join(values)} }}"
+
+
+def _checks(start: Start, name: str) -> Iterator[str]:
+    if start.checks:
+        yield ""
+        yield "# What the parent's pack claims of it here."
+    for check in start.checks:
+        under = f" under {regimes_text(check.regimes)}" if check.regimes else ""
+        claims = ", ".join(map(claim_text, check.claims))
+        yield f"check {name} on {ref_text(start.network)} for {start.optimizer.name}{under} {{ expect {claims} }}"
+
+
+def published(
+    declared: Iterable[nodes.CheckDecl], rule: nodes.Ref, network: nodes.Ref, optimizer: str
+) -> tuple[nodes.CheckDecl, ...]:
+    """The checks about just this rule, network and optimizer, by name."""
+    return tuple(
+        check
+        for check in declared
+        if check.rule == rule and check.network == network and optimizer in [owner.text for owner in check.owners]
+    )

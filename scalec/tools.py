@@ -1,0 +1,60 @@
+"""Tools for rule files themselves: the canonical layout, and a file to begin with.
+
+Input: texts, operands. Output: texts, or ScalecError. Reading and writing files is the command line's.
+"""
+
+from __future__ import annotations
+
+from difflib import unified_diff
+
+from scalec.diagnostics import Reporter
+from scalec.emit.starter import Start, published, starter_text
+from scalec.operands import Chooser, Operands
+from scalec.resolve.load import Kind, load_standard
+from scalec.resolve.optimizers import resolve_optimizer
+from scalec.source import Source
+from scalec.syntax import nodes
+from scalec.syntax.layout import to_text
+from scalec.syntax.parser import parse
+
+
+def canonical(source: Source) -> str:
+    """The text laid out the one way, comments kept. Raises ScalecError where it does not parse."""
+    return to_text(parse(source))
+
+
+def difference(source: Source, text: str) -> str:
+    """What would change, as a unified diff."""
+    before, after = source.text.splitlines(keepends=True), text.splitlines(keepends=True)
+    lines = unified_diff(before, after, source.name, f"{source.name} (canonical)")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def starter(operands: Operands, file: str) -> str:
+    """A rule file to begin with, from standard packs. Raises ScalecError.
+
+    Where the rule leaves the optimizer open, it is the last that works entry by entry: such a one suits
+    tensors of every shape.
+    """
+    workspace, reporter = load_standard(), Reporter()
+    chooser = Chooser(workspace, reporter)
+    rule, network = chooser.ref("rule", operands.rule), chooser.ref("network", operands.network)
+    reporter.stop_on_errors()
+    assert rule is not None
+    assert network is not None
+    optimizer = operands.optimizer or _usual(chooser, rule)
+    subject = chooser.subject(rule, network, optimizer)
+    declared: tuple[tuple[Kind, str], ...] = (
+        ("network", network.path), ("optimizer", optimizer), ("rule", rule.path),
+    )  # fmt: skip
+    found = [workspace.find(kind, name, workspace.main, None, reporter) for kind, name in declared]
+    packs = tuple(dict.fromkeys(f.unit for f in found if f))
+    checks = published(workspace.units[packs[-1]].checks, rule, network, optimizer)
+    return starter_text(Start(rule, network, packs, subject.rule, subject.program, subject.optimizer, checks), file)
+
+
+def _usual(chooser: Chooser, rule: nodes.Ref) -> str:
+    suitable = chooser.suitable(rule)
+    chooser.reporter.stop_on_errors()
+    found = [resolve_optimizer(chooser.workspace, name, chooser.reporter) for name in suitable]
+    return next(o.name for o in reversed(found) if o and o.family == "entrywise")
