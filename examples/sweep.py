@@ -49,9 +49,7 @@ class TrialFailedError(RuntimeError):
 Report = Callable[[int, float], None]
 
 
-def sweep(
-    trials: Iterable[Trial], folders: Mapping[tuple[str, int], Path], settings: Settings
-) -> dict[Trial, float]:
+def sweep(trials: Iterable[Trial], folders: Mapping[tuple[str, int], Path], settings: Settings) -> dict[Trial, float]:
     """Run all trials, `settings.workers` at a time, under a live display; `folders` has the emitted files."""
     planned = list(trials)
     with _progress() as progress, ThreadPoolExecutor(settings.workers) as pool:

@@ -1,6 +1,6 @@
 """What a learning-rate sweep says about transfer. Input: losses of trials. Output: curves and one sentence.
 
-Pure: no files, no processes. Rates are powers of two, written as their exponents.
+Pure: no files, no processes. Rates are powers of two, written as their exponents, evenly spaced.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+
+STAYED = 0.5  # octaves: the optimum moved by less than a factor 1.41 at every width
+MOVED = 1.0  # octaves: from the base to the widest it moved by a factor 2 or more
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,27 @@ class Curve:
         """The best rate is the lowest or highest tried: the true best may lie beyond it."""
         return self.best in (min(self.losses), max(self.losses))
 
+    @property
+    def optimum(self) -> float:
+        """Where the loss is lowest, between the rates tried: the vertex of a parabola through the best rate
+        and its neighbours. Two rates of almost equal loss then count as almost equal, not as a jump.
+        """
+        rates = sorted(self.losses)
+        i = rates.index(self.best)
+        if self.at_edge:
+            return self.best
+        left, middle, right = (self.losses[rate] for rate in rates[i - 1 : i + 2])
+        bend = left - 2 * middle + right
+        if not 0 < bend < math.inf:
+            return self.best
+        return self.best + (rates[i + 1] - rates[i]) / 2 * (left - right) / bend
+
     def cost(self, log2_lr: int) -> float:
         """How much loss is given away at this width with this rate instead of the best one."""
         return self.losses[log2_lr] - self.losses[self.best]
 
 
-def trials(
-    rules: Sequence[str], widths: Sequence[int], rates: Sequence[int], seeds: Sequence[int]
-) -> list[Trial]:
+def trials(rules: Sequence[str], widths: Sequence[int], rates: Sequence[int], seeds: Sequence[int]) -> list[Trial]:
     """All runs to make, the longest first. At the base, `widths[0]`, one rule stands for all."""
     return [
         Trial(rule, width, rate, seed)
@@ -67,29 +83,34 @@ def curves(losses: Mapping[Trial, float], rule: str, base_rule: str) -> list[Cur
 
 
 def conclusion(steady: str, moving: str, found: Mapping[str, Sequence[Curve]]) -> str:
-    """Whether the best rate stayed put under `steady` and moved under `moving`, read off the curves.
-
-    Strict: a best rate that moved by one step of the sweep has moved.
-    """
-    stayed = {name: len({c.best for c in found[name]}) == 1 for name in (steady, moving)}
+    """Whether the best rate stayed put under `steady` and moved under `moving`, read off the curves."""
     facts = "; ".join(_fact(name, found[name]) for name in (steady, moving))
-    match stayed[steady], stayed[moving]:
-        case True, False:
-            verdict = f"Transfer shows: the best rate stays put under {steady} and moves under {moving}"
-        case True, True:
-            verdict = f"This run does not tell the rules apart: the best rate stays put under {moving} too"
-        case _:
-            verdict = f"Transfer did not show in this run: the best rate moves under {steady}"
-    return f"{verdict}. {facts}.{_edge_note(found)}"
+    return f"{_verdict(steady, moving, found)}. {facts}.{_edge_note(found)}"
+
+
+def _verdict(steady: str, moving: str, found: Mapping[str, Sequence[Curve]]) -> str:
+    if any(curve.at_edge for curve in found[steady]):
+        return f"Transfer did not show in this run: the rates tried do not enclose the best one under {steady}"
+    if max(abs(shift) for shift in shifts(found[steady])) > STAYED:
+        return f"Transfer did not show in this run: the best rate moves under {steady}"
+    if abs(shifts(found[moving])[-1]) < MOVED:
+        return f"This run does not tell the rules apart: the best rate hardly moves under {moving} either"
+    return f"Transfer shows: the best rate stays put under {steady} and moves under {moving}"
+
+
+def shifts(curves: Sequence[Curve]) -> list[float]:
+    """How far the optimum of each width is from the base's, in octaves."""
+    return [curve.optimum - curves[0].optimum for curve in curves]
 
 
 def _fact(name: str, curves: Sequence[Curve]) -> str:
     base, widest = curves[0], curves[-1]
-    path = " -> ".join(f"2^{c.best}" for c in curves)
+    path = ", ".join(f"2^{c.optimum:.1f}" for c in curves)
+    widths = ", ".join(str(c.width) for c in curves)
     return (
-        f"{name}: best rate {path} at widths {', '.join(str(c.width) for c in curves)}; "
-        f"the base's best rate gives {widest.losses[base.best]:.3f} at width {widest.width}, "
-        f"{widest.cost(base.best):.3f} above its best"
+        f"{name}: best rate {path} at widths {widths}; the base's best of those tried, 2^{base.best}, "
+        f"gives {widest.losses[base.best]:.3f} at width {widest.width}, "
+        f"{widest.cost(base.best):.3f} above the best there"
     )
 
 

@@ -41,14 +41,15 @@ GPT_BASE = GptSizes(N=32, L=2, H=4, F=64, V=256, T=128)
 GPT_WIDE = GptSizes(N=96, L=2, H=2, F=320, V=256, T=128)
 MLP_BASE = MlpSizes(N=16, L=2, D=64, V=10)
 MLP_WIDE = MlpSizes(N=80, L=2, D=64, V=10)
-BASE = {"gpt": "base N = 32, L = 2, H = 4, F = 64", "mlp": "base N = 16, L = 2"}
+BASE = {"gpt": "base N = 32, L = 2, H = 4, F = 64", "mlp": "base N = 16"}
 AT = {"gpt": {"N": 96, "H": 2, "F": 320}, "mlp": {"N": 80}}
 
 # A parameter of the reference -> the emitted one, where the names differ.
 RENAMED = {
     "embedding.weight": "embed.weight",
     **{f"blocks.{i}.norm1.weight": f"blocks.{i}.norm.weight" for i in range(GPT_BASE.L)},
-    **{f"hidden.{i}.weight": f"blocks.{i}.hidden.weight" for i in range(MLP_BASE.L)},
+    "hidden.0.weight": "hidden.weight",
+    "hidden.1.weight": "hidden2.weight",
 }
 
 
