@@ -316,7 +316,12 @@ class _Planner:
                 helps=[f"`--tune {name}=...`, `run {{ {name} = ... }}` in the rule, or a default of the optimizer"],
             )
         for clause in self.clauses:
-            if clause.own and clause.node.kind != "run" and id(clause) not in self.matched:
+            if (
+                not self.request.orders_only
+                and clause.own
+                and clause.node.kind != "run"
+                and id(clause) not in self.matched
+            ):
                 self.reporter.report(
                     codes.NO_MATCH,
                     f"`{clause_subject(clause.node)}` matches nothing in network `{self.program.name}`",

@@ -17,7 +17,7 @@ TABLES = {"mup": MUP, "sp": SP}
 
 # Column of the table for each tensor that the standard networks have.
 COLUMNS = {
-    "mlp": {"input": "input", "block.hidden": "hidden", "readout": "output"},
+    "mlp": {"input": "input", "hidden": "hidden", "hidden2": "hidden", "readout": "output"},
     "gpt": {
         "embed": "input", "position": "input", "block.norm.gain": "input", "block.norm2.gain": "input",
         "norm.gain": "input", "readout": "output",
@@ -39,7 +39,7 @@ def plan(rule: str, network: str, optimizer: str) -> Plan:
     key = (rule, network, optimizer)
     if key not in PLANS:
         text = f"rule mine extends {rule} {{ base N = {BASE}, L = 2 }}"
-        sizes = tuple(f"N={BASE * r},L=2" for r in RATIOS)
+        sizes = tuple(f"N={BASE * r}" for r in RATIOS)
         PLANS[key] = plan_of(text, sizes, network=network, optimizer=optimizer)
     return PLANS[key]
 

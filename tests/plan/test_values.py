@@ -1,6 +1,6 @@
 """Anchors and laws: what `=`, `~`, `*=`, `*~` and `--tune` do to a value, exactly as the language says.
 
-The network is the standard MLP, its base `N = 64`; `block.hidden` has fan_in N, and the sizes asked for
+The network is the standard MLP, its base `N = 64`; `hidden` has fan_in N, and the sizes asked for
 are the base and four times it.
 """
 
@@ -11,7 +11,7 @@ import pytest
 from tests.planning import diagnostics, law, plan_of, quantity, said, value
 
 ALL_SAID = "tensor * { init.std = 1;  init = normal;  lr = 1;  eps = 1;  wd = 0 }"
-LR = "block.hidden.lr"
+LR = "hidden.lr"
 
 
 def rule(statements: str, base: str = "base N = 64") -> str:
@@ -87,7 +87,7 @@ def test_an_anchor_comes_from_tune_then_the_rule_then_the_run_then_the_optimizer
     assert value(plan_of(in_rule, "N=256", tune=("matrix.lr=8",)), "input.lr") == 0.5
 
 
-@pytest.mark.parametrize("selector", ["", "linear.", "matrix.", "block.hidden.", "blocks.*.hidden.weight."])
+@pytest.mark.parametrize("selector", ["", "linear.", "matrix.", "hidden.", "hidden.weight."])
 def test_what_a_tuned_value_selects(selector: str) -> None:
     plan = plan_of("rule mine extends mup { base N = 64 }", "N=64", tune=(f"{selector}lr=5",))
     assert value(plan, LR) == 5
@@ -146,7 +146,7 @@ def test_a_complement_moves_the_distance_from_one(
     statements: str, tune: tuple[str, ...], small: float, large: float
 ) -> None:
     plan = plan_of(rule(statements), ("N=64", "N=256"), tune=tune)
-    found = (value(plan, "block.hidden.beta1", 0), value(plan, "block.hidden.beta1", 1))
+    found = (value(plan, "hidden.beta1", 0), value(plan, "hidden.beta1", 1))
     assert found == pytest.approx((small, large), rel=1e-12)
 
 
@@ -167,7 +167,7 @@ def test_a_complement_moves_the_distance_from_one(
         ("lr = N - base.N", "SC301 the value is 0 at the base, so nothing can move from there"),
         ("lr *= fan_in - base.N", "SC301 the value is 0 at the base, so nothing can move from there"),
         ("lr = -1", "SC301 `lr` of `input` is -1, and cannot be negative"),
-        ("lr = sqrt(1 - N)", "SC301 `lr` of `block.hidden` is no number"),
+        ("lr = sqrt(1 - N)", "SC301 `lr` of `hidden` is no number"),
         ("scale = 1/(N - 256)", "SC301 `scale` of `input` is no number"),
         ("scale = N^100*N^100", "SC301 `scale` of `input` is no number"),
     ],
@@ -202,7 +202,7 @@ def test_a_missing_anchor_is_said_once_with_its_tensors() -> None:
     rule mine { base N = 64  tensor * { init.std = 1; init = normal; lr ~ 1; eps ~ 1 } }
     """
     (message,) = said(lambda: plan_of(text, "N=64", optimizer="bare"))
-    assert message == "SC403 nothing says where `lr` of `input`, `block.hidden`, `readout` starts"
+    assert message == "SC403 nothing says where `lr` of `input`, `hidden`, `readout` starts"
     assert value(plan_of(text, "N=64", optimizer="bare", tune=("lr=2",)), LR) == 2
 
 
@@ -228,4 +228,4 @@ def test_clauses_that_made_a_value_are_kept_and_so_are_the_losers() -> None:
 
 def test_a_law_is_written_in_ratios() -> None:
     plan = plan_of(rule("lr ~ 1/fan_in;  scale = 1/fan_in"), "N=64")
-    assert (law(plan, LR), law(plan, "block.hidden.scale")) == ("1/m_N", "base.N/N")
+    assert (law(plan, LR), law(plan, "hidden.scale")) == ("1/m_N", "base.N/N")

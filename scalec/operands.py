@@ -1,0 +1,142 @@
+"""What a command works on: from the user's words to a rule, a network and an optimizer.
+
+Input: a workspace and operands. Output: a `Subject`. A name means the file's own first, then what the
+file uses, then a standard pack; where a choice is open, it is asked for and never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter
+from scalec.program.lower import lower
+from scalec.program.program import Program
+from scalec.resolve.load import Kind, Workspace, load_standard
+from scalec.resolve.networks import resolve_network
+from scalec.resolve.optimizers import Optimizer, resolve_optimizer
+from scalec.resolve.rules import RuleSet, resolve_rule
+from scalec.source import Source
+from scalec.syntax import nodes
+from scalec.syntax.parser import parse_ref
+
+
+@dataclass(frozen=True)
+class Operands:
+    """What a command works on, as the user wrote it; None where the file is to decide.
+
+    `rule` and `network` may carry arguments: `completep(alpha = 1/2)`.
+    """
+
+    rule: str | None = None
+    network: str | None = None
+    optimizer: str | None = None
+    allowed_classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A rule on a network under an optimizer, resolved: what every analysis starts from."""
+
+    rule: RuleSet
+    program: Program
+    optimizer: Optimizer
+
+
+def prepare(workspace: Workspace, operands: Operands) -> Subject:
+    """The rule, network and optimizer that operands mean. Raises ScalecError."""
+    reporter = Reporter()
+    chooser = Chooser(workspace, reporter)
+    rule = chooser.ref("rule", operands.rule)
+    network = chooser.ref("network", operands.network)
+    reporter.stop_on_errors()
+    assert rule is not None
+    assert network is not None
+    optimizer = operands.optimizer or chooser.optimizer(rule)
+    reporter.stop_on_errors()
+    assert optimizer is not None
+    return chooser.subject(rule, network, optimizer, operands.allowed_classes)
+
+
+class Chooser:
+    """Finds what an operand means: the file's own first, then what it uses, then the standard packs."""
+
+    def __init__(self, workspace: Workspace, reporter: Reporter) -> None:
+        self.workspace = workspace
+        self.reporter = reporter
+
+    def home(self, kind: Kind, name: str) -> Workspace:
+        """The workspace that knows the name; the file's where none does, so that it reports."""
+        if name not in self.workspace.candidates(kind, self.workspace.main):
+            standard = load_standard()
+            if name in standard.candidates(kind, standard.main):
+                return standard
+        return self.workspace
+
+    def subject(
+        self, rule: nodes.Ref, network: nodes.Ref, optimizer: str, allowed_classes: tuple[str, ...] = ()
+    ) -> Subject:
+        """The three resolved, each where it is known. Raises ScalecError."""
+        report = self.reporter
+        found = resolve_optimizer(self.home("optimizer", optimizer), optimizer, report, None, allowed_classes)
+        rules = resolve_rule(self.home("rule", rule.path), rule, [optimizer], report)
+        parts = resolve_network(self.home("network", network.path), network, report)
+        report.stop_on_errors()
+        assert found is not None
+        assert rules is not None
+        assert parts is not None
+        return Subject(rules, lower(parts, report), found)
+
+    def ref(self, kind: Kind, text: str | None) -> nodes.Ref | None:
+        if text is not None:
+            return parse_ref(Source(f"--{kind}", text))
+        own = self._leaves(kind)
+        known = own or tuple(self.workspace.candidates(kind, self.workspace.main))
+        if len(known) == 1:
+            found = self.workspace.find(kind, known[0], self.workspace.main, None, self.reporter)
+            return nodes.Ref(known[0], span=found.declaration.span) if found else None
+        self._ask(kind, known)
+        return None
+
+    def optimizer(self, rule: nodes.Ref) -> str | None:
+        """The one optimizer that the rule and all its ancestors are for, if it is one."""
+        suitable = self.suitable(rule)
+        if len(suitable) == 1:
+            return suitable[0]
+        if not any(d.severity == "error" for d in self.reporter.diagnostics):
+            self._ask("optimizer", suitable)
+        return None
+
+    def suitable(self, rule: nodes.Ref) -> tuple[str, ...]:
+        """The optimizers that the rule and all its ancestors are for."""
+        home = self.home("rule", rule.path)
+        named = list(self._owners(home, rule.path))
+        known = tuple(home.candidates("optimizer", home.main))
+        return tuple(o for o in known if all(o in owners for owners in named))
+
+    def _owners(self, home: Workspace, name: str) -> Iterator[tuple[str, ...]]:
+        """What each rule of an ancestry that says `for` is for."""
+        waiting, seen = [(name, home.main)], set()
+        while waiting:
+            path, unit = waiting.pop()
+            found = home.find("rule", path, unit, None, self.reporter)
+            if found is None or (found.unit, path) in seen or not isinstance(found.declaration, nodes.RuleDecl):
+                continue
+            seen.add((found.unit, path))
+            if found.declaration.owners:
+                yield tuple(o.text for o in found.declaration.owners)
+            waiting += [(parent.path, found.unit) for parent in found.declaration.parents]
+
+    def _leaves(self, kind: Kind) -> tuple[str, ...]:
+        """Names of that kind declared in the file under work that no other one there extends."""
+        own = self.workspace.unit.own
+        extended = {parent.path for d in own.values() if isinstance(d, nodes.RuleDecl) for parent in d.parents}
+        return tuple(name for name in self.workspace.unit.names(kind) if kind != "rule" or name not in extended)
+
+    def _ask(self, kind: Kind, known: Sequence[str]) -> None:
+        self.reporter.report(
+            codes.NO_OPERAND, f"which {kind}? the file leaves it open",
+            notes=[f"known here: {', '.join(known)}"] if known else [f"no {kind} is declared or used here"],
+            helps=[f"name it: `--{kind} {known[0] if known else 'NAME'}`"],
+        )  # fmt: skip
