@@ -96,7 +96,7 @@ class Link:
         return reversed(steps)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Component:
     """One component of a vector. `cause`: the tensor whose update made it, "" for the initial part; of
     components that merge, the larger one's (per cause, train one tensor at a time).
@@ -115,6 +115,24 @@ class Component:
     @property
     def direction(self) -> tuple[object, ...]:
         return (self.root, *(letter.name for letter in self.word))
+
+    @cached_property
+    def tops(self) -> tuple[Magnitude, ...]:
+        """The order now, and after popping letters one by one, counted against the central limit.
+
+        A pop brings `letter.gain`, undoes the growth the letter recorded, and where only this letter made
+        the component idiosyncratic along an axis, lets a later sum over it be coherent.
+        """
+        tops, here = [self.order], self.order
+        for letter in self.word:
+            if not letter.met:
+                break
+            here = here * letter.gain / letter.grown
+            for axis in letter.own - letter.below:
+                here = here * axis.count.root
+            if not any(here <= top for top in tops):
+                tops.append(here)
+        return tuple(tops)
 
     def times(self, factor: Magnitude, rule: str, at: str) -> Component:
         """Another size, the same history."""
@@ -155,10 +173,12 @@ def union(*vectors: Iterable[Component]) -> Vector:
     kept: dict[tuple[object, ...], list[Component]] = {}
     for vector in vectors:
         for c in vector:
-            rivals = kept.setdefault((c.part, c.root, c.word), [])
-            if not any(_covers(r, c) for r in rivals):
-                rivals[:] = [r for r in rivals if not _covers(c, r)]
-                rivals.append(c)
+            key = (c.part, c.root, c.word)
+            rivals = kept.get(key)
+            if rivals is None:
+                kept[key] = [c]
+            elif not any(_covers(r, c) for r in rivals):
+                kept[key] = [*(r for r in rivals if not _covers(c, r)), c]
     return tuple(c for rivals in kept.values() for c in rivals)
 
 
@@ -169,47 +189,31 @@ def _covers(big: Component, small: Component) -> bool:
 
 
 def prune(vector: Vector) -> Vector:
-    """Drop what stays below another of the same part whatever it still gains (`_ceilings`)."""
-    kept: list[tuple[Component, Ceilings]] = []
-    for c in vector:
-        tops = _ceilings(c)
-        if not any(_outgrown(c, tops, k) for k, _ in kept):
-            kept = [(k, t) for k, t in kept if not _outgrown(k, t, c)]
-            kept.append((c, tops))
-    return tuple(c for c, _ in kept)
+    """Drop what stays below another of the same part whatever it still gains (`Component.tops`).
 
-
-Ceilings = tuple[Magnitude, ...]
-
-
-def _ceilings(c: Component) -> Ceilings:
-    """The order now, and after popping letters one by one, counted against the central limit.
-
-    A pop brings `letter.gain`, undoes the growth the letter recorded, and where only this letter made the
-    component idiosyncratic along an axis, lets a later sum over it be coherent.
+    What another one offers is its order and its deps. Of two that would drop each other the first stays.
     """
-    tops = [c.order]
-    here = c.order
-    for letter in c.word:
-        if not letter.met:
-            break
-        here = here * letter.gain / letter.grown
-        for axis in letter.own - letter.below:
-            here = here * axis.count.root
-        if not any(here <= top for top in tops):
-            tops.append(here)
-    return tuple(tops)
+    offers: dict[tuple[str, Magnitude, Deps], int] = {}
+    for i, c in enumerate(vector):
+        offers.setdefault((c.part, c.order, c.deps), i)
+
+    def dropped(i: int, c: Component) -> bool:
+        return any(
+            c.part == part and _outgrown(c, order, deps)
+            and (first < i or not _outgrown(vector[first], c.order, c.deps))
+            for (part, order, deps), first in offers.items()
+        )  # fmt: skip
+
+    return tuple(c for i, c in enumerate(vector) if not dropped(i, c))
 
 
-def _outgrown(c: Component, tops: Ceilings, by: Component) -> bool:
-    """What is not idiosyncratic where the other is gains the square root of the count in a sum."""
-    if c.part != by.part:
+def _outgrown(c: Component, order: Magnitude, deps: Deps) -> bool:
+    """Idiosyncratic along fewer axes, `c` gains the square root of their counts in sums."""
+    if not c.order <= order:
         return False
-    bar = by.order
-    if by.deps is not c.deps:
-        for axis in by.deps - c.deps:
-            bar = bar / axis.count.root
-    return all(map(bar.__ge__, tops))
+    for axis in deps - c.deps:
+        order = order / axis.count.root
+    return all(map(order.__ge__, c.tops))
 
 
 def joined(before: Vector, after: Vector) -> Vector:

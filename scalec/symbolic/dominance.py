@@ -91,7 +91,7 @@ class Magnitude:
 
     def ties(self, other: Magnitude) -> bool:
         """Equal in every direction of the cell, though perhaps not as monomials."""
-        return self.growth == other.growth
+        return self <= other and other <= self
 
     @property
     def exponent(self) -> Order:

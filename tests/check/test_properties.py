@@ -180,7 +180,7 @@ def test_a_rule_that_fails_in_a_narrow_cone_is_refuted_there():
 @pytest.mark.parametrize("name", ["mlp", "mlp sgd", "mlp wrong", "mlp spectral", "tied"])
 def test_pruning_changes_nothing(name, monkeypatch):
     pruned = summary(check(*SUBJECTS[name], GOALS))
-    monkeypatch.setattr(components, "_outgrown", lambda c, tops, by: False)
+    monkeypatch.setattr(components, "_outgrown", lambda c, order, deps: False)
     assert forward.prune is components.prune
     assert summary(check(*SUBJECTS[name], GOALS)) == pruned
 
