@@ -6,7 +6,7 @@ kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -24,14 +24,18 @@ Data = Callable[[Mapping[str, Fraction], int], Batch]  # from all sizes and a se
 
 @dataclass
 class Experiment:
-    """`emitted` has the plan, whose sizes are those to run; `size` is the dimension that the slopes are over."""
+    """`emitted` has the plan, whose sizes are those to run; `size` is the dimension that the slopes are over.
+
+    `seeds`: how many runs with all tensors trained; `alone`: with one tensor trained, at most as many.
+    """
 
     emitted: Emitted
     scaling: Scaling
     regime: Regime
     size: str
     data: Data
-    seeds: Sequence[int]
+    seeds: int
+    alone: int
     steps: int = 3
     _predicted: dict[str | None, Prediction] = field(default_factory=dict)
     _measured: dict[tuple[str | None, float], Samples] = field(default_factory=dict)
@@ -41,12 +45,12 @@ class Experiment:
         return self.emitted.plan
 
     @property
-    def sizes(self) -> list[float]:
-        return [float(sizes[self.size]) for sizes in self.plan.sizes]
-
-    @property
     def causes(self) -> tuple[str, ...]:
         return tuple(tensor.path for tensor in self.plan.program.tensors)
+
+    @property
+    def sizes(self) -> list[float]:
+        return [float(sizes[self.size]) for sizes in self.plan.sizes]
 
     def predicted(self, only: str | None = None) -> Prediction:
         if only not in self._predicted:
@@ -62,14 +66,13 @@ class Experiment:
 
     def _measure(self, only: str | None, rate: float) -> Samples:
         found: dict[Term, list[list[float]]] = {}
-        for seed in self.seeds:
+        for seed in range(self.seeds if only is None else self.alone):
             for sizes in self.plan.sizes:
                 run = self.emitted.build(sizes, seed, self._lr(sizes) * rate)
                 for term, value in measure_terms(run, self.data(sizes, seed), self.steps, only).items():
                     by_seed = found.setdefault(term, [])
-                    if len(by_seed) <= self.seeds.index(seed):
-                        by_seed.append([])
-                    by_seed[-1].append(value)
+                    by_seed += [[] for _ in range(len(by_seed), seed + 1)]
+                    by_seed[seed].append(value)
         return found
 
     def _lr(self, sizes: Mapping[str, Fraction]) -> float:

@@ -16,8 +16,9 @@ from scalec.program.ops import Output
 from scalec.torch.compare import Row
 from scalec.torch.experiment import Experiment
 from scalec.torch.probes import flat
+from scalec.torch.terms import Term
 
-Kind = Literal["crossover", "approach", "blow-up", "rate", "scatter", "unexplained"]
+Kind = Literal["crossover", "together", "initial", "approach", "blow-up", "rate", "scatter", "unexplained"]
 
 RATES = (1 / 16, 64.0)  # factors on the learning rate at which a slope is asked for again
 CLOSER = 2 / 3  # what may remain of the gap for another rate to count as the reason
@@ -25,9 +26,15 @@ CLOSER = 2 / 3  # what may remain of the gap for another rate to count as the re
 
 @dataclass(frozen=True)
 class Reason:
-    """`crossover`: one term, several causes; each alone has its predicted slope. `approach`: the slope tends to the
-    prediction as the size grows. `blow-up`: the logits have grown by then, the loss gradient is not modelled.
-    `rate`: another learning rate has the predicted slope, or comes closer. `scatter`: seeds lie on both sides."""
+    """Why a slope is not the predicted one.
+
+    `crossover`: of several causes, each with its predicted slope alone, one of a lower order is still the larger.
+    `together`: each cause has its predicted slope alone, and the predicted order takes updates of several
+    tensors at once: of second order in the rate, and small. `initial`: a gradient whose initial part, of
+    another order, is still larger than its change. `approach`: the slope tends to the prediction as
+    the size grows. `blow-up`: the logits have grown by then, the loss gradient is not modelled. `rate`:
+    another learning rate has the predicted slope, or comes closer. `scatter`: seeds lie on both sides.
+    """
 
     kind: Kind
     text: str
@@ -44,36 +51,39 @@ def explain(experiment: Experiment, row: Row) -> Reason:
 
 
 def _reasons(experiment: Experiment, row: Row, predicted: Fraction) -> Iterator[Reason]:
-    for reason in (_blow_up, _crossover, _approach, _rate, _scatter):
+    for reason in (_causes, _initial, _approach, _blow_up, _rate, _scatter):
         found = reason(experiment, row, predicted)
         if found:
             yield found
 
 
-def _crossover(experiment: Experiment, row: Row, predicted: Fraction) -> Reason | None:
-    """Each cause alone agrees, and one of them has the predicted order: another one is larger at these sizes."""
-    orders = {
-        cause: order for cause in experiment.causes if (order := experiment.predicted(cause)[row.term]) is not None
-    }
-    winner = next((cause for cause, order in orders.items() if order == predicted), None)
-    if winner is None:
-        return None
+def explain_alone(experiment: Experiment, cause: str, row: Row) -> Reason:
+    """The same for a run that trains one tensor, without further runs."""
+    if row.predicted is None or row.fit is None:
+        return Reason("unexplained", "absent on one side only")
+    return (
+        _initial(experiment, row, row.predicted, cause)
+        or _approach(experiment, row, row.predicted)
+        or _scatter(experiment, row, row.predicted)
+        or UNEXPLAINED
+    )
+
+
+def _causes(experiment: Experiment, row: Row, predicted: Fraction) -> Reason | None:
+    """Each cause alone agrees: then the term is a sum of them, or takes several of them at once."""
     alone = {cause: found for cause in experiment.causes if (found := _alone(experiment, row, cause))}
-    if not all(found.agrees for found in alone.values()):
+    if not alone or not all(found.agrees for found in alone.values()):
         return None
+    orders = {cause: found.predicted for cause, found in alone.items() if found.predicted is not None}
+    best = max(orders, key=lambda cause: orders[cause])
+    if orders[best] != predicted:
+        return Reason("together", f"each of {len(alone)} causes alone agrees; the largest order is {orders[best]}")
     values = {cause: _smallest(experiment, row, cause) for cause in alone}
     rival = max(values, key=lambda cause: values[cause])
-    ratio = values[rival] / values[winner]
-    against = (
-        f"`{rival}` (order {orders[rival]}) is {ratio:.1f} times as large at the smallest size"
-        if rival != winner
-        else "several causes add up"
-    )
-    fit = alone[winner].fit
-    assert fit is not None
+    ratio = values[rival] / values[best]
+    larger = f"`{rival}` (order {orders[rival]}) is {ratio:.1f} times as large at the smallest size"
     return Reason(
-        "crossover",
-        f"each of {len(alone)} causes alone agrees; `{winner}` alone has slope {fit.slope:.2f}; {against}",
+        "crossover", f"each of {len(alone)} causes alone agrees; {larger if rival != best else 'they add up'}"
     )
 
 
@@ -84,6 +94,20 @@ def _alone(experiment: Experiment, row: Row, cause: str) -> Row | None:
 
 def _smallest(experiment: Experiment, row: Row, cause: str) -> float:
     return median(seed[0] for seed in experiment.measured(cause)[row.term])
+
+
+def _initial(experiment: Experiment, row: Row, predicted: Fraction, only: str | None = None) -> Reason | None:
+    """The slope is that of the gradient before training, and the change has not caught up at the largest size."""
+    term = row.term
+    before = experiment.predicted(only).get(Term(term.subject, "gradient", 0))
+    if term.kind != "gradient" or before is None or row.fit is None or not row.fit.near(before):
+        return None
+    measured = experiment.measured(only)
+    change = median(seed[-1] for seed in measured[Term(term.subject, "change", term.step)])
+    share = change / median(seed[-1] for seed in measured[Term(term.subject, "gradient", 0)])
+    if share > 1:
+        return None
+    return Reason("initial", f"the change is {share:.2g} of the initial gradient (order {before}) at the largest size")
 
 
 def _approach(experiment: Experiment, row: Row, predicted: Fraction) -> Reason | None:

@@ -34,15 +34,19 @@ def measure_terms(run: Run, batch: Batch, steps: int, only: str | None = None) -
     """
     probes = Probes(run)
     trained = _trained(run, only)
-    start = {probe: probe.weight.detach().clone() for layers in probes.layers.values() for probe in layers}
+    every = [probe for layers in probes.layers.values() for probe in layers]
+    start = {probe: probe.weight.detach().clone() for probe in every}
     first: Seen | None = None
+    slopes: dict[Probe, Tensor] = {}
     terms: dict[Term, float] = {}
     for step in range(steps + 1):
         run.optimizer.zero_grad()
         seen = probes.forward(batch.x)
         first = first or seen
         F.cross_entropy(seen.logits.flatten(0, -2), batch.y.flatten()).backward()  # type: ignore[no-untyped-call]
-        reader = _Reader(probes, start, first, seen, step)
+        if step == 0:
+            slopes = {probe: _gradient(probe).clone() for probe in every}
+        reader = _Reader(probes, start, first, slopes, seen, step)
         terms |= {term: rms(parts) for term, parts in reader.terms()}
         for parameter in run.model.parameters():
             if id(parameter) not in trained:
@@ -61,11 +65,12 @@ def _trained(run: Run, only: str | None) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class _Reader:
-    """The terms of one step. `start`: initial weights; `first`: what the pass before training saw."""
+    """The terms of one step. `start`: initial weights; `first`, `slopes`: values and gradients before training."""
 
     probes: Probes
     start: dict[Probe, Tensor]
     first: Seen
+    slopes: dict[Probe, Tensor]
     seen: Seen
     step: int
 
@@ -74,6 +79,8 @@ class _Reader:
             for op, layers in self.probes.layers.items():
                 yield from self._atomic(op, layers)
                 yield Term(op.tensor, "gradient", self.step), [_gradient(probe) for probe in layers]
+                if self.step:
+                    yield Term(op.tensor, "change", self.step), [_gradient(p) - self.slopes[p] for p in layers]
             yield from self._values()
 
     def _atomic(self, op: Map, layers: tuple[Probe, ...]) -> Iterator[tuple[Term, Iterable[Tensor]]]:
@@ -118,7 +125,7 @@ class _Reader:
 
 def _gradient(probe: Probe) -> Tensor:
     gradient = probe.weight.grad
-    return torch.zeros(()) if gradient is None else gradient
+    return torch.zeros_like(probe.weight) if gradient is None else gradient
 
 
 def _dots(q: Tensor, k: Tensor, heads: int) -> Tensor:

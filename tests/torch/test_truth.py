@@ -1,0 +1,104 @@
+"""A small part of `bench/truth.py`: real training of an MLP against the calculus, and that a lie is noticed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from functools import cache
+
+import pytest
+import torch
+
+from bench.truth import Case, Outcome, experiment, report
+from scalec.torch.compare import Row, compare, fit, slope
+from scalec.torch.experiment import Experiment
+from scalec.torch.explain import UNEXPLAINED, explain
+from scalec.torch.terms import Term
+
+pytestmark = pytest.mark.torch
+
+WIDTHS = (128, 256, 512, 1024)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@cache
+def _trial(rule: str, optimizer: str) -> Experiment:
+    return experiment(Case("width", "small_mlp", rule, optimizer, "N", WIDTHS, seeds=2, alone=2), steps=2)
+
+
+@pytest.mark.parametrize(
+    ("rule", "optimizer"),
+    [
+        ("mup_width", "adam"),
+        ("mup_width", "sgd"),
+        ("zero_readout", "adam"),
+        ("zero_readout", "sgd"),
+        ("ntk", "sgd"),
+        ("sp_slow", "sgd"),
+    ],
+)
+def test_balanced_rules_train_as_predicted(rule: str, optimizer: str) -> None:
+    rows = _trial(rule, optimizer).rows()
+    assert len(rows) > 15
+    assert [str(row.term) for row in rows if not row.agrees] == []
+
+
+def test_every_term_of_the_network_is_compared() -> None:
+    trial = _trial("mup_width", "sgd")
+    assert set(trial.predicted()) <= set(trial.measured())
+
+
+def test_a_wrong_prediction_is_reported() -> None:
+    trial = _trial("mup_width", "adam")
+    lie = Term("second", "effective", 2)
+    predicted = trial.predicted() | {lie: Fraction(1, 2)}
+    wrong = [row for row in compare(predicted, trial.measured(), trial.sizes) if not row.agrees]
+    assert [row.term for row in wrong] == [lie]
+    case = Case("width", "small_mlp", "mup_width", "adam", "N", WIDTHS)
+    outcome = Outcome(case, tuple(wrong), {}, {wrong[0]: UNEXPLAINED}, {}, 0.0)
+    text = "\n".join(report([outcome]))
+    assert "second effective, step 2 | 1/2 | " in text
+    assert "0 of 1 terms" in text
+
+
+def test_a_term_predicted_absent_that_is_there_is_reported() -> None:
+    trial = _trial("mup_width", "sgd")
+    lie = Term("first", "propagating", 1)
+    rows = compare(trial.predicted() | {lie: None}, trial.measured(), trial.sizes)
+    assert [row.term for row in rows if not row.agrees] == [lie]
+
+
+def test_a_term_predicted_that_is_absent_is_reported() -> None:
+    trial = _trial("zero_readout", "sgd")
+    lie = Term("readout", "init", 0)
+    rows = compare(trial.predicted() | {lie: Fraction(0)}, trial.measured(), trial.sizes)
+    assert [(row.term, row.fit) for row in rows if not row.agrees] == [(lie, None)]
+
+
+def test_a_crossover_is_seen_through() -> None:
+    trial = _trial("wrong_matrix", "adam")
+    row = next(r for r in trial.rows() if r.term == Term("second", "propagating", 1))
+    assert not row.agrees
+    reason = explain(trial, row)
+    assert reason.kind == "crossover"
+    assert "`first`" in reason.text
+
+
+def test_a_slope_is_that_of_a_power() -> None:
+    assert slope([1, 2, 4], [3, 3 / 2**0.5, 1.5]) == pytest.approx(-0.5)
+    found = fit([1, 2, 4], [[1, 2, 4], [1, 4, 16], [1, 1, 1]])
+    assert found.slope == pytest.approx(1)
+    assert found.seeds == pytest.approx((1, 2, 0))
+    assert found.local == pytest.approx((1, 1))
+
+
+def test_nearly_is_not_enough() -> None:
+    term = Term("first", "init", 0)
+    near, far = (Row(term, Fraction(0), fit([1, 2], [[1, 2**x]])) for x in (0.14, 0.16))
+    assert near.agrees
+    assert not far.agrees
+    assert not replace(near, predicted=None).agrees
