@@ -83,7 +83,7 @@ class _Planner:
         self.shared_sites: dict[object, dict[str, Quantity]] = {}
         self.uncovered: dict[str, list[str]] = {}
         self.baseless: dict[str, Origin] = {}
-        self.anchorless: dict[str, list[str]] = {}
+        self.anchorless: dict[str, dict[str, None]] = {}
         self.run: dict[str, Quantity] = {}
         self.named = self._base()
         self.base = size_table.complete(program, self.named)
@@ -137,6 +137,9 @@ class _Planner:
         if key not in self.shared:
             self.shared[key] = self._plan_tensor(tensor, clauses, tunes)
         planned = replace(self.shared[key], tensor=tensor)
+        for paths in self.anchorless.values():
+            if self.shared[key].tensor.path in paths:
+                paths[tensor.path] = None
         missing = [name for name in MUST_BE_SAID if name not in planned.numbers and name in self._uses()]
         missing += [
             name
@@ -144,7 +147,8 @@ class _Planner:
             if not said
         ]
         for name in missing:
-            self.uncovered.setdefault(name, []).append(tensor.path)
+            if tensor.path not in self.anchorless.get(name, ()):
+                self.uncovered.setdefault(name, []).append(tensor.path)
         return planned
 
     def _uses(self) -> tuple[str, ...]:
@@ -215,11 +219,11 @@ class _Planner:
         finished = {name: n.finish() for name, n in numbers.items() if n.anchor is not None}
         for name, number in numbers.items():
             if number.anchor is None and number.covered:
-                self.anchorless.setdefault(name, []).append(path)
+                self.anchorless.setdefault(name, {})[path] = None
         for quantity in finished.values():
             for s in f.symbols(quantity.formula):
                 if s.kind == "run" and s.name not in self.run:
-                    self.anchorless.setdefault(s.name, []).append(path)
+                    self.anchorless.setdefault(s.name, {})[path] = None
                 elif s.kind in ("base", "ratio") and s.name not in self.base:
                     self.baseless.setdefault(s.name, quantity.origins[-1])
         return finished
@@ -308,10 +312,10 @@ class _Planner:
 
     def _report_leftovers(self) -> None:
         self._report_baseless()
-        for name, paths in self.anchorless.items():
+        for name, lacking in self.anchorless.items():
             self.reporter.report(
                 codes.NO_ANCHOR,
-                f"nothing says where `{name}` of {_listed(list(dict.fromkeys(paths)))} starts",
+                f"nothing says where `{name}` of {_listed(list(lacking))} starts",
                 self.rule.span,
                 helps=[f"`--tune {name}=...`, `run {{ {name} = ... }}` in the rule, or a default of the optimizer"],
             )

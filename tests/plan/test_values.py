@@ -202,8 +202,14 @@ def test_a_missing_anchor_is_said_once_with_its_tensors() -> None:
     rule mine { base N = 64  tensor * { init.std = 1; init = normal; lr ~ 1; eps ~ 1 } }
     """
     (message,) = said(lambda: plan_of(text, "N=64", optimizer="bare"))
-    assert message == "SC403 nothing says where `lr` of `input`, `hidden`, `readout` starts"
+    assert message == "SC403 nothing says where `lr` of `input`, `hidden`, `hidden2`, `readout` starts"
     assert value(plan_of(text, "N=64", optimizer="bare", tune=("lr=2",)), LR) == 2
+
+
+def test_an_init_without_an_anchor_is_said_once_too() -> None:
+    text = "rule mine { base N = 64  tensor * { init = normal;  init.std ~ 1;  lr ~ 1;  eps ~ 1;  wd ~ 1 } }"
+    (message,) = said(lambda: plan_of(text, "N=64"))
+    assert message == "SC403 nothing says where `init.std` of `input`, `hidden`, `hidden2`, `readout` starts"
 
 
 def test_a_law_of_the_run_needs_an_anchor_too() -> None:
