@@ -7,7 +7,7 @@ symbols; constants count as order 1. Invariant: every tensor of the program has 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scalec.source import Span
@@ -25,7 +25,7 @@ class TensorScaling:
     axes over which the initial draw is shared. `scale`: forward multiplier, one for each use. `lr`:
     None where frozen. `eps`: Adam's, after the square root; None where the update has none. `wd`: in the
     convention `decay` names. `effect`: for a declared family, the size of the output change for an
-    input of order 1. `span`: the clause a finding about this tensor points at.
+    input of order 1. `spans`: the clause behind each attribute, for findings to point at.
     """
 
     init: Formula | None
@@ -37,7 +37,7 @@ class TensorScaling:
     wd: Formula | None = None
     decay: Decay = "none"
     effect: Formula | None = None
-    span: Span | None = None
+    spans: Mapping[str, Span] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

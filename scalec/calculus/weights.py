@@ -172,6 +172,14 @@ class Weight:
     eps: Magnitude | None = None
     decay: Magnitude | None = None
 
+    @property
+    def entries(self) -> Magnitude:
+        """How many parameters the tensor has, all its copies together."""
+        count = self.uses[0].n * self.uses[0].m
+        for axis in self.axes:
+            count = count * axis.count
+        return count
+
     def entry(self, passes: Iterable[Pass]) -> Magnitude | None:
         """Order of the gradient entry of the stored parameter: the largest over its uses; None if absent."""
         cell = self.uses[0].n.cell

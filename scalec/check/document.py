@@ -84,6 +84,7 @@ class CheckDocument(_Model):
     limits: dict[str, int | None]
     terms: tuple[TermModel, ...]
     gradients: tuple[GradientModel, ...]
+    norms: tuple[GradientModel, ...] = Field(description="the norm of the gradient of all parameters together")
     findings: tuple[FindingModel, ...]
 
 
@@ -97,6 +98,7 @@ def check_document(report: Report) -> CheckDocument:
         limits=dict(report.limits),
         terms=tuple(map(_term, report.terms)),
         gradients=tuple(map(_gradient, report.gradients)),
+        norms=tuple(map(_gradient, report.norms)),
         findings=tuple(map(_finding, report.findings)),
     )
 

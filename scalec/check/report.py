@@ -89,7 +89,7 @@ class Report:
     """What is known of a rule on a network in a regime.
 
     `limits`: per part of the cone the step that is the limit, None where there is none. `alone`: the
-    terms that each of some tensors causes, all others frozen.
+    terms that each of some tensors causes, all others frozen. `norms`: the norm of the whole gradient.
     """
 
     network: str
@@ -99,6 +99,7 @@ class Report:
     gradients: tuple[Gradient, ...]
     findings: tuple[Finding, ...]
     limits: Mapping[str, int | None]
+    norms: tuple[Gradient, ...] = ()
     alone: Mapping[str, tuple[Term, ...]] = field(default_factory=dict)
     notes: tuple[Diagnostic, ...] = ()
 
@@ -109,8 +110,9 @@ class Report:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """Findings and notes, each once."""
-        return tuple(dict.fromkeys((*(f.diagnostic for f in self.findings), *self.notes)))
+        """Findings and notes; what several desiderata find wrong is said once, by the first."""
+        said = {(d.message, d.span): d for d in reversed((*(f.diagnostic for f in self.findings), *self.notes))}
+        return tuple(reversed(said.values()))
 
     def term(self, subject: str, term: str, step: int | None = None) -> tuple[Term, ...]:
         """Rows of a tensor's own output or of an observable; at the limit unless a step is named."""

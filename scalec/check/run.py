@@ -74,6 +74,7 @@ def _report(
         table.gradients(analyses),
         found,
         {where([a.cell]): a.training.limit.index if a.training.settled else None for a in analyses},
+        table.norms(analyses),
         alone,
     )
 

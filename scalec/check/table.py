@@ -30,6 +30,11 @@ def gradients(analyses: Iterable[Analysis]) -> tuple[Gradient, ...]:
     return tuple(_merged(analyses, _gradients))
 
 
+def norms(analyses: Iterable[Analysis]) -> tuple[Gradient, ...]:
+    """The norm of the whole gradient at every step, for whoever clips it."""
+    return tuple(_merged(analyses, _norms))
+
+
 def _merged(analyses: Iterable[Analysis], rows: Callable[[Evidence], Iterator[Row]]) -> Iterator[Row]:
     """Rows that say the same of several cells are one row."""
     groups: dict[tuple[object, ...], tuple[Row, list[Cell]]] = {}
@@ -78,6 +83,14 @@ def _gradients(evidence: Evidence) -> Iterator[Gradient]:
             entry = step.gradient[tensor]
             exponent = entry.exponent if entry else None
             yield Gradient(tensor, step.index, _order(entry), exponent, _order(weight.eps), _order(weight.decay))
+
+
+def _norms(evidence: Evidence) -> Iterator[Gradient]:
+    weights = evidence.training.world.weights
+    for step in evidence.training.steps:
+        entries = [entry * weights[t].entries.root for t, entry in step.gradient.items() if entry and weights[t].lr]
+        norm = evidence.cell.largest(entries)
+        yield Gradient("", step.index, _order(norm), norm.exponent if norm else None)
 
 
 def _order(magnitude: Magnitude | None) -> Order | None:

@@ -192,3 +192,10 @@ def test_per_cause_all_other_tensors_are_frozen():
     assert rows["input", "effective"] == Order()
     assert rows["hidden", "effective"] is None
     assert rows["hidden", "propagating"] == Order()
+
+
+def test_the_norm_of_the_whole_gradient_is_reported():
+    """muP on an MLP: N^2 hidden entries of order 1/N, N readout entries of order 1."""
+    net = nets.mlp()
+    report = check(net.program, rule(net, mup("entrywise")), WIDTH)
+    assert {row.order for row in report.norms} == {Order.of({"N": Fraction(1, 2)})}
