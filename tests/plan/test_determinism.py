@@ -1,4 +1,4 @@
-"""A plan is the same, to the last byte of its tables, under every hash seed."""
+"""A plan, its program and what is wrong with a file are the same, to the last byte, under every hash seed."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ from pathlib import Path
 import scalec
 from scalec.emit.table import FORMATS
 from scalec.pipeline import diagnose_text
+from scalec.program.text import dump
 from scalec.render import as_json
 
 plan = scalec.make_plan(scalec.load(sys.argv[1]), rule="gpt_mup", at=["N=128", "N=256,H=4"])
-print(*(FORMATS[name](plan) for name in sorted(FORMATS)), as_json(diagnose_text(sys.argv[2])), sep="\\n")
+print(*(FORMATS[name](plan) for name in sorted(FORMATS)), as_json(diagnose_text(sys.argv[2])), dump(plan.program), sep="\\n")
 """
 
 
 def output(seed: str) -> str:
-    """All tables of a plan, and the diagnostics of a broken file, under one hash seed."""
+    """All tables of a plan, its program, and the diagnostics of a broken file, under one hash seed."""
     command = [sys.executable, "-c", SCRIPT, str(EXAMPLE), MISTAKES]
     env = {**os.environ, "PYTHONHASHSEED": seed}
     return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
