@@ -37,6 +37,8 @@ class Report(StrEnum):
     text = "text"
     concise = "concise"
     json = "json"
+    github = "github"
+    sarif = "sarif"
 
 
 class TableFormat(StrEnum):
@@ -127,33 +129,34 @@ def compile_(
 
 @app.command()
 def check(
-    paths: Annotated[list[Path], typer.Argument(help="Rule files, or folders of them.")],
-    form: Annotated[Report, typer.Option("--format", help="How to write findings.")] = Report.text,
-) -> None:
-    """Check rule files: names and kinds. Proofs are not part of this version."""
-    with _findings(form):
-        from scalec.diagnostics import ScalecError
-        from scalec.pipeline import examine
-        from scalec.resolve.load import load
-        from scalec.syntax.printer import check_subject
+    paths: Annotated[list[Path] | None, typer.Argument(help="Rule files, or folders of them.")] = None,
+    rule: Annotated[str | None, typer.Option(help="A rule, or several with commas, side by side.")] = None,
+    network: Network = None, optimizer: Optimizer = None,
+    regime: Annotated[str | None, typer.Option(help="How sizes grow: `width`, `width+depth`.")] = None,
+    goal: Annotated[str | None, typer.Option(help="Desiderata, with commas; the default goal if none.")] = None,
+    why: Annotated[str | None, typer.Option(help="OBSERVABLE.TERM: how its order comes about.")] = None,
+    steps: Annotated[bool, typer.Option("--steps", help="The table at every step.")] = False,
+    form: Annotated[Report, typer.Option("--format", help="How to write it.")] = Report.text,
+) -> None:  # fmt: skip
+    """Prove or refute rules without running anything: the `check` blocks of files, or one rule named here."""
+    from scalec import checking
 
-        found: list[Diagnostic] = []
-        skipped: list[str] = []
-        for path in _rule_files(paths):
-            try:
-                workspace = load(path)
-                found.extend(d for d in examine(workspace) if d not in found)
-                skipped.extend(f"not run: {c.span.location}: {check_subject(c)}" for c in workspace.unit.checks)
-            except ScalecError as error:
-                found.extend(d for d in error.diagnostics if d not in found)
-        if form is Report.text:
-            typer.echo("".join(f"{line}\n" for line in skipped), nl=False)
-        if found or form is Report.json:
-            _print(found, form, sys.stdout)
-        if form is Report.text:
-            typer.echo("names and kinds only, nothing proved")
-        if any(d.severity == "error" for d in found):
-            raise typer.Exit(1)
+    if regime is None:
+        if not paths:
+            raise typer.BadParameter("name files to check, or a rule with --rule, --network and --regime")
+        said = checking.of_files(list(_rule_files(paths)), form.value)
+    else:
+        file = str(paths[0]) if paths else None
+        with _findings(form):
+            rules = rule.split(",") if rule and "(" not in rule else [rule]
+            asked = [_operands(file, name, network, optimizer, None) for name in rules]
+            said = checking.of_rules(asked, regime, goal, form.value, why=why, steps=steps)
+    if form is Report.text and sys.stdout.isatty():
+        _colour(said.text, sys.stdout)
+    else:
+        typer.echo(said.text, nl=False)
+    if not said.holds:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -283,19 +286,19 @@ def _findings(form: Report) -> Iterator[None]:
 def _print(diagnostics: Iterable[Diagnostic], form: Report, stream: TextIO) -> None:
     from scalec import render
 
-    match form:
-        case Report.text:
-            text = render.as_text(diagnostics)
-            if stream.isatty():
-                from rich.console import Console
+    text = render.FORMATS[form.value](diagnostics)
+    if form is Report.text and stream.isatty():
+        _colour(text, stream)
+    else:
+        stream.write(text)
 
-                Console(file=stream, highlight=False, soft_wrap=True).print(render.styled(text), end="")
-                return
-        case Report.concise:
-            text = render.as_concise(diagnostics)
-        case Report.json:
-            text = render.as_json(diagnostics)
-    stream.write(text)
+
+def _colour(text: str, stream: TextIO) -> None:
+    from rich.console import Console
+
+    from scalec import render
+
+    Console(file=stream, highlight=False, soft_wrap=True).print(render.styled(text), end="")
 
 
 def main() -> NoReturn:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SCHEMA = "scalec.diagnostics/1"
+SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 TAB = 4
 EXCERPT = 120  # characters of a line that are shown; a longer one is cut around the caret
 
@@ -40,6 +41,53 @@ def as_concise(diagnostics: Iterable[Diagnostic]) -> str:
 def as_json(diagnostics: Iterable[Diagnostic]) -> str:
     """A versioned object; lines and columns count from 1, and an end column is exclusive."""
     return json.dumps({"schema": SCHEMA, "diagnostics": [_entry(d) for d in diagnostics]}, indent=2) + "\n"
+
+
+def as_github(diagnostics: Iterable[Diagnostic]) -> str:
+    """Workflow commands, a line each, which a pull request shows beside the text."""
+    return "".join(f"::{_github_word(d)} {_github_place(d)}title={d.code.id}::{_github_text(d)}\n" for d in diagnostics)
+
+
+def _github_word(d: Diagnostic) -> str:
+    return "notice" if d.severity == "note" else d.severity
+
+
+def _github_place(d: Diagnostic) -> str:
+    return f"file={_github_escape(d.span.source.name)},line={d.span.line},col={d.span.column}," if d.span else ""
+
+
+def _github_text(d: Diagnostic) -> str:
+    return _github_escape(". ".join((d.message, *d.notes, *d.helps)))
+
+
+def _github_escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def as_sarif(diagnostics: Iterable[Diagnostic]) -> str:
+    """SARIF 2.1.0: one run, the rules that occur, a result each."""
+    found = list(diagnostics)
+    codes = {d.code.id: d.code for d in found}
+    rules = [
+        {"id": c.id, "name": c.name, "fullDescription": {"text": c.doc}}
+        for c in sorted(codes.values(), key=lambda c: c.id)
+    ]
+    driver = {"name": "scalec", "rules": rules}
+    run = {"tool": {"driver": driver}, "results": [_sarif_result(d) for d in found]}
+    return json.dumps({"$schema": SARIF, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _sarif_result(d: Diagnostic) -> dict[str, object]:
+    result: dict[str, object] = {
+        "ruleId": d.code.id,
+        "level": d.severity,
+        "message": {"text": ". ".join((d.message, *d.notes, *d.helps))},
+    }
+    if d.span is not None:
+        region = {"startLine": d.span.line, "startColumn": d.span.column}
+        place = {"artifactLocation": {"uri": d.span.source.name}, "region": region}
+        result["locations"] = [{"physicalLocation": place}]
+    return result
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
@@ -171,3 +219,8 @@ def _position(span: Span | None) -> dict[str, object]:
         "end_line": end_line,
         "end_column": end_column,
     }
+
+
+FORMATS: dict[str, Callable[[Iterable[Diagnostic]], str]] = {
+    "text": as_text, "concise": as_concise, "json": as_json, "github": as_github, "sarif": as_sarif,
+}  # fmt: skip

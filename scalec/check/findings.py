@@ -65,7 +65,7 @@ def _finding(group: list[Failure], scaling: Scaling) -> Finding:
         Diagnostic(
             _code(first),
             _message(first, _text(claim) if len(pieces) == 1 else "", place),
-            tensor.span if tensor else None,
+            tensor.spans.get(LEVERS.get(claim.term, "")) if tensor else None,
             notes=(*_pieces(pieces), *_notes(first, cause)),
             helps=tuple(_helps(claim)) if len(pieces) == 1 else (),
         ),
@@ -140,7 +140,7 @@ def unsettled(analyses: Iterable[Analysis], goals: Iterable[Goal], scaling: Scal
     diagnostic = Diagnostic(
         codes.UNSETTLED,
         f"`{name}` still changes {what}" + (f" where {place}" if place else ""),
-        tensor.span if tensor else None,
+        tensor.spans.get("lr") if tensor else None,
         notes=(f"its order is then `{order}`, caused by the update of `{cause}`",) if cause else (),
     )
     for goal in goals:

@@ -45,7 +45,8 @@ def check(
             for tensor in causes
         }
     except UnresolvedError as error:
-        span = scaling.tensors[error.subject].span if error.subject in scaling.tensors else None
+        tensor = scaling.tensors.get(error.subject)
+        span = tensor.spans.get(error.attribute) if tensor else None
         reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", span)
     except UnsupportedError as error:
         return _undetermined(program, regime, wanted, error)

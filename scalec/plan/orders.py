@@ -28,7 +28,7 @@ def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass) -> Te
 
     numbers = planned.numbers
     drawn = planned.init.word not in ("zero", "ones")
-    spans = [o.span for q in numbers.values() for o in q.origins if o.span]
+    said = {name: [o.span for o in q.origins if o.span] for name, q in numbers.items()}
     return TensorScaling(
         init=law("init.std") if drawn else (UNIT if planned.init.word == "ones" else None),
         lr=law("lr"),
@@ -37,7 +37,7 @@ def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass) -> Te
         eps=law("eps"),
         wd=law("wd"),
         decay=cast(Decay, optimizer.decay),
-        span=spans[-1] if spans else None,
+        spans={name: spans[-1] for name, spans in said.items() if spans},
     )
 
 
