@@ -29,7 +29,8 @@ CASES = [
 
 # Codes that need more than a rule file and a plan: a broken file, another command or option, an analysis.
 ELSEWHERE = {
-    "limit", "unwritable-file", "underflow", "not-text", "unreadable-file", "unknown-code", "nothing-grows", "reserved-name", "not-whole",
+    "limit", "unwritable-file", "underflow",
+    "not-text", "unreadable-file", "unknown-code", "nothing-grows", "reserved-name", "not-whole",
     *(c.name for c in CODES if c.id.startswith("SC5")),
 }  # fmt: skip
 

@@ -29,7 +29,8 @@ from scalec.program.text import dump
 from scalec.render import as_json
 
 plan = scalec.make_plan(scalec.load(sys.argv[1]), rule="gpt_mup", at=["N=128", "N=256,H=4"])
-print(*(FORMATS[name](plan) for name in sorted(FORMATS)), as_json(diagnose_text(sys.argv[2])), dump(plan.program), sep="\\n")
+print(*(FORMATS[name](plan) for name in sorted(FORMATS)), sep="\\n")
+print(as_json(diagnose_text(sys.argv[2])), dump(plan.program), sep="\\n")
 """
 
 
