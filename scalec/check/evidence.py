@@ -138,3 +138,12 @@ class Evidence:
         large = [name for name in self.kinds if not all(c.order <= one for c in self.value(step, name))]
         yield from (self.claim(step, found) for found in self.reached(step) if found.observable in large)
         yield from (claim for name in large if not (claim := self.whole(step, name)).tensor)
+
+    def growing(self) -> tuple[str, Component | None]:
+        """Where there is no limit: the first observable whose order still changes, and its largest component."""
+        limit, before = self.limit, self.training.steps[-2:][0]
+        for name in (*limit.growing, *self.kinds):
+            top = self.largest(self.value(limit, name))
+            if name in limit.growing or order(top) is not order(self.largest(self.value(before, name))):
+                return name, top
+        return "", None

@@ -5,28 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from scalec import catalogue as codes
-from scalec.calculus.components import Component, size
 from scalec.calculus.scaling import Scaling
-from scalec.check.evidence import Claim, Evidence
+from scalec.check.evidence import Claim
 from scalec.check.goal import Goal
 from scalec.check.judge import Analysis, Failure
-from scalec.check.report import Chain, Finding, Rule
+from scalec.check.report import Finding
+from scalec.check.table import chain_of, where
 from scalec.diagnostics import Code, Diagnostic
-from scalec.symbolic.dominance import Cell, directions, merged
+from scalec.symbolic.dominance import Cell
 
 LEVERS = {"init": "init.std", "propagating": "init.std", "effective": "lr", "epsilon": "eps", "decay": "wd"}
-
-
-def chain_of(component: Component | None) -> Chain:
-    if component is None:
-        return ()
-    return tuple(Rule(link.rule, link.at, link.factor.order) for link in component.chain)
-
-
-def where(cells: Iterable[Cell]) -> str:
-    """The directions of several cells in words, "" for all."""
-    texts = [directions(cell) for cell in merged(cells)]
-    return "" if "" in texts else " or ".join(texts)
 
 
 def findings(analyses: Iterable[Analysis], scaling: Scaling) -> Iterator[Finding]:
@@ -130,13 +118,12 @@ def unsettled(analyses: Iterable[Analysis], goals: Iterable[Goal], scaling: Scal
     cells = [a for a in analyses if not a.training.settled]
     if not cells:
         return
-    evidence, place = cells[0].evidence, where(a.cell for a in cells)
-    name, top = _growing(evidence)
-    step = evidence.limit.index
+    place, step = where(a.cell for a in cells), cells[0].training.limit
+    name, top = cells[0].growing
     order = top.order if top else None
     cause = top.cause if top else ""
     tensor = scaling.tensors.get(cause)
-    what = "from copy to copy of its block" if evidence.limit.growing else f"after {step} steps"
+    what = "from copy to copy of its block" if step.growing else f"after {step.index} steps"
     diagnostic = Diagnostic(
         codes.UNSETTLED,
         f"`{name}` still changes {what}" + (f" where {place}" if place else ""),
@@ -146,19 +133,6 @@ def unsettled(analyses: Iterable[Analysis], goals: Iterable[Goal], scaling: Scal
     for goal in goals:
         if goal.in_limit:
             yield Finding(
-                goal.name, name, "", "total", step, step, order.order if order else None,
+                goal.name, name, "", "total", step.index, step.index, order.order if order else None,
                 order.exponent if order else None, cause, chain_of(top), place, diagnostic,
             )  # fmt: skip
-
-
-def _growing(evidence: Evidence) -> tuple[str, Component | None]:
-    """The first observable whose order differs between the last two steps."""
-    steps = evidence.training.steps
-    if evidence.limit.growing:
-        name = evidence.limit.growing[0]
-        return name, evidence.largest(evidence.value(evidence.limit, name))
-    for name in evidence.kinds:
-        before, after = (size(evidence.cell, evidence.value(step, name)) for step in steps[-2:])
-        if before is not after:
-            return name, evidence.largest(evidence.value(evidence.limit, name))
-    return next(iter(evidence.kinds)), None

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from scalec.calculus.components import Component
 from scalec.calculus.training import Training, train
 from scalec.calculus.world import World
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goal import Goal
+from scalec.check.table import Rows, rows
 from scalec.symbolic.dominance import Cell
 
 
@@ -33,10 +35,15 @@ class Failure:
 
 @dataclass(frozen=True)
 class Analysis:
-    """One cell: its evidence and the failures of every goal asked for."""
+    """One cell: its evidence, the failures of every goal asked for, its rows of the tables.
+
+    `growing`: where there is no limit, an observable that still changes, and what it is then.
+    """
 
     evidence: Evidence
     failures: tuple[Failure, ...]
+    rows: Rows
+    growing: tuple[str, Component | None]
 
     @property
     def training(self) -> Training:
@@ -51,7 +58,8 @@ def analyse(world: World, goals: Iterable[Goal]) -> Analysis:
     """Train and judge. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`."""
     evidence = Evidence(train(world))
     judged = [goal for goal in goals if evidence.training.settled or not goal.in_limit]
-    return Analysis(evidence, tuple(failure for goal in judged for failure in judge(goal, evidence)))
+    failures = tuple(failure for goal in judged for failure in judge(goal, evidence))
+    return Analysis(evidence, failures, rows(evidence), evidence.growing())
 
 
 def judge(goal: Goal, evidence: Evidence) -> Iterator[Failure]:

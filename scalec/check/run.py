@@ -12,12 +12,12 @@ from scalec.calculus.forward import UnsupportedError
 from scalec.calculus.scaling import Scaling
 from scalec.calculus.structure import Structure
 from scalec.calculus.world import UnresolvedError, World, settled
-from scalec.check import table
-from scalec.check.findings import findings, unsettled, where
+from scalec.check.findings import findings, unsettled
 from scalec.check.goal import Goal
 from scalec.check.goals import DEFAULT, GOALS
 from scalec.check.judge import Analysis, analyse
-from scalec.check.report import Finding, Report, Verdict
+from scalec.check.report import Finding, Report, Term, Verdict
+from scalec.check.table import merge, where
 from scalec.diagnostics import Diagnostic, Reporter, did_you_mean
 from scalec.program.program import Program
 from scalec.symbolic.dominance import Cell, regions
@@ -40,10 +40,7 @@ def check(
     structure = Structure(program)
     try:
         analyses = _analyses(structure, scaling, regime, wanted)
-        alone = {
-            tensor: table.terms(_analyses(structure, scaling.training_only(tensor), regime, ()))
-            for tensor in causes
-        }
+        alone = {t: _terms(_analyses(structure, scaling.training_only(t), regime, ())) for t in causes}
     except UnresolvedError as error:
         tensor = scaling.tensors.get(error.subject)
         span = tensor.spans.get(error.attribute) if tensor else None
@@ -62,20 +59,24 @@ def _analyses(structure: Structure, scaling: Scaling, regime: Regime, goals: tup
     return tuple(analysis for _, analysis in regions(regime, decide))
 
 
+def _terms(analyses: Iterable[Analysis]) -> tuple[Term, ...]:
+    return merge((a.cell, a.rows.terms) for a in analyses)
+
+
 def _report(
     program: Program, scaling: Scaling, regime: Regime, goals: tuple[Goal, ...],
-    analyses: tuple[Analysis, ...], alone: dict[str, table.Terms],
+    analyses: tuple[Analysis, ...], alone: dict[str, tuple[Term, ...]],
 ) -> Report:  # fmt: skip
     found = (*findings(analyses, scaling), *unsettled(analyses, goals, scaling))
     return Report(
         program.name,
         regime,
         {goal.name: _verdict(goal, found) for goal in goals},
-        table.terms(analyses),
-        table.gradients(analyses),
+        _terms(analyses),
+        merge((a.cell, a.rows.gradients) for a in analyses),
         found,
         {where([a.cell]): a.training.limit.index if a.training.settled else None for a in analyses},
-        table.norms(analyses),
+        merge((a.cell, a.rows.norms) for a in analyses),
         alone,
     )
 

@@ -1,49 +1,59 @@
-"""The tables of a report: terms and gradient entries. Input: analyses of all cells. Output: merged rows."""
+"""The tables of a report: terms and gradient entries. Input: the evidence of a cell. Output: rows, and rows merged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from scalec.calculus.components import Component, Vector, initial
 from scalec.calculus.forward import TERMS
 from scalec.calculus.training import Step
 from scalec.check.evidence import Evidence
-from scalec.check.findings import chain_of, where
-from scalec.check.judge import Analysis
-from scalec.check.report import Gradient, Term
-from scalec.symbolic.dominance import Cell, Magnitude
+from scalec.check.report import Chain, Gradient, Rule, Term
+from scalec.symbolic.dominance import Cell, Magnitude, directions, merged
 from scalec.symbolic.order import Order
 
-Terms = tuple[Term, ...]
 Row = TypeVar("Row", Term, Gradient)
 
 
-def terms(analyses: Iterable[Analysis]) -> Terms:
-    """Every atomic term at its weight's output at every step, observables as a whole, and what reaches them."""
-    return tuple(_merged(analyses, _terms))
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one cell. They are made while the cell may still be split, since they choose largest terms."""
+
+    terms: tuple[Term, ...]
+    gradients: tuple[Gradient, ...]
+    norms: tuple[Gradient, ...]
 
 
-def gradients(analyses: Iterable[Analysis]) -> tuple[Gradient, ...]:
-    """The gradient entry of every stored parameter at every step."""
-    return tuple(_merged(analyses, _gradients))
+def rows(evidence: Evidence) -> Rows:
+    """Every atomic term at its weight's output at every step, observables as a whole, and what reaches them.
+
+    Raises `UndecidedError`.
+    """
+    return Rows(tuple(_terms(evidence)), tuple(_gradients(evidence)), tuple(_norms(evidence)))
 
 
-def norms(analyses: Iterable[Analysis]) -> tuple[Gradient, ...]:
-    """The norm of the whole gradient at every step, for whoever clips it."""
-    return tuple(_merged(analyses, _norms))
-
-
-def _merged(analyses: Iterable[Analysis], rows: Callable[[Evidence], Iterator[Row]]) -> Iterator[Row]:
+def merge(cells: Iterable[tuple[Cell, tuple[Row, ...]]]) -> tuple[Row, ...]:
     """Rows that say the same of several cells are one row."""
     groups: dict[tuple[object, ...], tuple[Row, list[Cell]]] = {}
-    for analysis in analyses:
-        for row in rows(analysis.evidence):
+    for cell, found in cells:
+        for row in found:
             key = (_subject(row), row.step, row.order)
-            groups.setdefault(key, (row, []))[1].append(analysis.cell)
-    for row, cells in groups.values():
-        yield replace(row, where=where(cells))
+            groups.setdefault(key, (row, []))[1].append(cell)
+    return tuple(replace(row, where=where(alike)) for row, alike in groups.values())
+
+
+def chain_of(component: Component | None) -> Chain:
+    if component is None:
+        return ()
+    return tuple(Rule(link.rule, link.at, link.factor.order) for link in component.chain)
+
+
+def where(cells: Iterable[Cell]) -> str:
+    """The directions of several cells in words, "" for all."""
+    texts = [directions(cell) for cell in merged(cells)]
+    return "" if "" in texts else " or ".join(texts)
 
 
 def _subject(row: Term | Gradient) -> tuple[str, ...]:
