@@ -17,7 +17,7 @@ from scalec.source import Span
 Severity = Literal["error", "warning", "note"]
 MANY = 100  # mistakes told in one run: beyond it nobody reads on
 LONG = 64  # characters of a name, and
-CROWD = 1000  # known names, beyond which near ones are not looked for: that takes long
+CROWD = 200  # known names, beyond which near ones are not looked for: that takes long
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,11 @@ class ScalecError(Exception):
     """Raised at the border of a pass that cannot go on. Carries every diagnostic found so far."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        super().__init__()
         self.diagnostics = tuple(diagnostics)
-        super().__init__("; ".join(f"[{d.code.id}] {d.message}" for d in self.diagnostics))
+
+    def __str__(self) -> str:
+        return "; ".join(f"[{d.code.id}] {d.message}" for d in self.diagnostics)
 
 
 @dataclass
@@ -72,16 +75,25 @@ class Reporter:
         notes: Iterable[str] = (),
         helps: Iterable[str] = (),
     ) -> None:
-        if len(self.diagnostics) >= MANY and any(d.severity == "error" for d in self.diagnostics):
-            return
-        if any((d.code, d.message, d.span) == (code, message, span) for d in self.diagnostics):
-            return  # one mistake, seen from another tensor
+        if self.full or any((d.code, d.message, d.span) == (code, message, span) for d in self.diagnostics):
+            return  # enough is said, or it is one mistake, seen from another tensor
         self.diagnostics.append(Diagnostic(code, message, span, label, tuple(labels), tuple(notes), tuple(helps)))
 
     def fail(self, code: Code, message: str, span: Span | None = None, **more: object) -> NoReturn:
         """Report and stop this pass."""
         self.report(code, message, span, **more)  # type: ignore[arg-type]
         raise ScalecError(self.diagnostics)
+
+    @property
+    def full(self) -> bool:
+        """Whether more findings would be too many: they are left out once there is an error."""
+        return len(self.diagnostics) >= MANY and any(d.severity == "error" for d in self.diagnostics)
+
+    def take(self, found: Iterable[Diagnostic]) -> None:
+        """Take over what another reporter collected."""
+        for d in found:
+            if not self.full and d not in self.diagnostics:
+                self.diagnostics.append(d)
 
     def stop_on_errors(self) -> None:
         """End a pass whose input has errors; warnings and notes go on."""
@@ -102,6 +114,8 @@ def _position(d: Diagnostic) -> tuple[str, int, str, str]:
 
 def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """A help line with the nearest known names, four at most; empty when none is near."""
-    short = sorted({k for k in known if len(k) <= LONG}) if len(name) <= LONG else []
-    near = get_close_matches(name, short, n=4, cutoff=0.6) if len(short) <= CROWD else []
+    names = set(known)
+    if len(name) > LONG or len(names) > CROWD:
+        return ()
+    near = get_close_matches(name, sorted(n for n in names if len(n) <= LONG), n=4, cutoff=0.6)
     return (f"did you mean {' or '.join(f'`{n}`' for n in near)}?",) if near else ()

@@ -136,6 +136,8 @@ def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
     reporter = Reporter()
     optimizers = tuple(workspace.candidates("optimizer", workspace.main))
     for declaration in workspace.unit.own.values():
+        if reporter.full:
+            break
         with _collected(reporter) as own:
             match declaration:
                 case nodes.NetworkDecl() if all(p.value for p in declaration.params):
@@ -175,7 +177,7 @@ def _collected(reporter: Reporter) -> Iterator[Reporter]:
         yield own
     except ScalecError as error:
         own.diagnostics = list(error.diagnostics)
-    reporter.diagnostics.extend(d for d in own.diagnostics if d not in reporter.diagnostics)
+    reporter.take(own.diagnostics)
 
 
 def _as_declared(declaration: nodes.NetworkDecl | nodes.RuleDecl | nodes.Derived) -> nodes.Ref:

@@ -253,6 +253,8 @@ class Builder:
     def sequence(self, at: Block, x: Value, place: Place | None = None) -> Value:
         """Lower the blocks in the braces of `at`, one after the other."""
         for node in self._body(at):
+            if self.reporter.full:
+                break
             if node.kind == "branch":
                 self.reporter.report(codes.BLOCK_PLACE, "`branch` stands in a `sum`", node.span)
             x = self.block(node, at, x, place)

@@ -22,7 +22,7 @@ from scalec.syntax.parser import parse, read_source
 
 SUFFIX = ".scale"
 FILES = 200  # that one file may use, directly or not
-GENERATIONS = 100  # of ancestors
+GENERATIONS = 50  # of ancestors
 FEW = 40  # names that a message lists
 Kind = Literal["dimension", "regime", "network", "optimizer", "rule", "law"]
 Named = (
@@ -167,10 +167,9 @@ class _Loader:
         self.standard = standard_files()
 
     def load_path(self, path: Path, name: str) -> Workspace:
-        if path.suffix != SUFFIX:
-            self.reporter.fail(
-                codes.FILE_NOT_FOUND, f"`{path}` is not a rule file: its name does not end in `{SUFFIX}`"
-            )
+        reason = not_a_rule_file(path)
+        if reason:
+            self.reporter.fail(codes.FILE_NOT_FOUND, f"`{path}` is not a rule file: {reason}")
         key = self._key(path)
         self._read(key, path, name)
         return self._finish(key)
@@ -252,11 +251,8 @@ class _Loader:
                 return None
             return use.target, path, f"{use.target.replace('.', '/')}{SUFFIX}"
         path = (folder or Path()) / use.target
-        if path.suffix != SUFFIX:
-            reason = f"its name does not end in `{SUFFIX}`"
-        elif not _is_file(path):
-            reason = "there is no such file"
-        else:
+        reason = not_a_rule_file(path) or ("" if _is_file(path) else "there is no such file")
+        if not reason:
             return self._key(path), path, str(path)
         self.reporter.report(codes.FILE_NOT_FOUND, f"cannot use `{use.target}`: {reason}", use.span)
         return None
@@ -266,6 +262,15 @@ class _Loader:
 def _standard(path: Path, name: str) -> nodes.File:
     """The tree of a standard pack, read once: these do not change under a running program."""
     return parse(read_source(path, name))
+
+
+def not_a_rule_file(path: Path) -> str:
+    """Why a path names no rule file, whatever stands there; links are followed. Empty where it may be one."""
+    try:
+        final = path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return "the path leads nowhere"
+    return "" if path.suffix == final.suffix == SUFFIX else f"its name does not end in `{SUFFIX}`"
 
 
 def _is_file(path: Path) -> bool:

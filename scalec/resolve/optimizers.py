@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from keyword import iskeyword
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, did_you_mean
@@ -100,6 +101,9 @@ def _build(
                 notes=[f"it may use {', '.join(ATTRIBUTES)}"],
             )
     assert klass.ref is not None
+    for word in (*klass.ref.path.split("."), *(a.name or "" for a in klass.ref.arguments)):
+        if iskeyword(word) or word.startswith("_"):
+            reporter.report(codes.OPTIMIZER, f"`{word}` is no name of a class or an argument here", klass.ref.span)
     if not klass.ref.path.startswith(CLASS_PREFIX) and klass.ref.path not in allowed:
         reporter.report(
             codes.OPTIMIZER,

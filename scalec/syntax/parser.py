@@ -31,6 +31,7 @@ from scalec.syntax.mistakes import Place, explain, found_at
 SIZE = 128 * 1024
 WORDS = 10_000
 NESTING = 64
+DECLARATIONS = 1000  # beyond which only the first mistake of a file is told
 WORD = re.compile(r'#[^\n]*|"[^"\n]*"|\w+|[^\w\s]')
 DECLARATION = re.compile(r'^(?:use|dim|regime|network|optimizer|rule|law|check)[ \t]+["\w]', re.MULTILINE)
 STARTS = ["start", "expression", "sizes", "ref", "joint"]
@@ -252,7 +253,7 @@ def _mistakes_by_declaration(source: Source) -> list[Diagnostic]:
     none in the others. One begins at a keyword at the start of a line."""
     starts = [0, *(match.start() for match in DECLARATION.finditer(source.text)), len(source.text)]
     found: list[Diagnostic] = []
-    if len(set(starts)) <= 2:
+    if not 2 < len(set(starts)) <= DECLARATIONS:
         return found  # one declaration: trying it again says nothing new
     for start, end in pairwise(starts):
         try:
