@@ -18,6 +18,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"check", "derive", "plan"}),
     frozenset({"emit", "operands"}),
     frozenset({"pipeline", "tools"}),
+    frozenset({"checking"}),
     frozenset({"torch", "cli", "api"}),
     frozenset({"scalec", "__main__"}),
 )
