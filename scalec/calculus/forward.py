@@ -175,13 +175,16 @@ class Forward:
         return (Component(use.sigma, "init", use.tensor, chain, deps=use.own),)
 
     def amassed(self, op: Linear | Gain | Bias, terms: Terms) -> Vector:
-        """What the copies of a block that adds nothing to its stream have made by the time a late copy reads it."""
-        repeat = next(iter(self.world.structure.within[op.out][-1:]), None)
-        if repeat is None or self.world.structure.trunks[repeat.out].values:
-            return terms.total
-        count = self.world.copies(repeat).count
-        gained = each(terms.effective, lambda c: c.times(count, f"made by each of {repeat.axis}", op.out))
-        return union(terms.init, terms.propagating, gained)
+        """The output of a late copy: updates of all copies before it are in there."""
+        return union(terms.init, terms.propagating, self.from_all_copies(op, terms.effective))
+
+    def from_all_copies(self, op: Linear | Gain | Bias, effective: Vector) -> Vector:
+        """What the updates of the copies of a block that adds nothing to its stream amount to after the last."""
+        within = self.world.structure.within[op.out]
+        if not within or self.world.structure.trunks[within[-1].out].values:
+            return effective
+        count = self.world.copies(within[-1]).count
+        return each(effective, lambda c: c.times(count, f"made by each of {within[-1].axis}", op.out))
 
     # ---- operations that reach and forward share -----------------------------------------------
     def count(self, op: Softmax | Mix) -> Magnitude:

@@ -101,10 +101,11 @@ class Carrier:
 
     def summed(self, op: Weighted) -> dict[str, Vector]:
         """Where a weight inside a repeated block has its effective term in the sum over the copies."""
-        if not any(self.structure.trunks[repeat.out].values for repeat in self.structure.within[op.out]):
+        if not self.structure.within[op.out]:
             return {}
-        start = self.forward.terms[op.out].effective
-        return _gathered(self._carry(op.out, start, through_weights=True, to_the_sum=True))
+        start = self.forward.from_all_copies(op, self._term(op, "effective"))
+        to_a_stream = any(self.structure.trunks[repeat.out].values for repeat in self.structure.within[op.out])
+        return _gathered(self._carry(op.out, start, through_weights=True, to_the_sum=to_a_stream))
 
     def _carry(
         self, name: str, vector: Vector, through_weights: bool, to_the_sum: bool

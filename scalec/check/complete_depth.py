@@ -17,4 +17,4 @@ def _claims(evidence: Evidence) -> Iterator[Claim]:
             yield Claim(op.out, op.tensor, "effective", step.index, order(top), bound="exactly", component=top)
 
 
-GOAL = Goal("complete_depth", codes.COMPLETE_DEPTH, _claims, in_limit=True)
+GOAL = Goal("complete_depth", codes.COMPLETE_DEPTH, _claims, "limit")

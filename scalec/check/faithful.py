@@ -21,4 +21,4 @@ def _claims(evidence: Evidence) -> Iterator[Claim]:
             )  # fmt: skip
 
 
-GOAL = Goal("faithful", codes.FAITHFUL, _claims, early=codes.FAITHFUL_EARLY)
+GOAL = Goal("faithful", codes.FAITHFUL, _claims, "every step", early=codes.FAITHFUL_EARLY)

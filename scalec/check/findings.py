@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from scalec import catalogue as codes
 from scalec.calculus.scaling import Scaling
 from scalec.check.evidence import Claim
-from scalec.check.goal import Goal
 from scalec.check.judge import Analysis, Failure
 from scalec.check.report import Finding
 from scalec.check.table import chain_of, where
@@ -101,7 +100,7 @@ def _notes(failure: Failure, cause: str) -> Iterator[str]:
     telling = [link for link in claim.component.chain if "coherent" in link.rule] if claim.component else []
     if failure.above and telling:
         yield f"at `{telling[-1].at}`: {telling[-1].rule}"
-    if failure.since and not failure.goal.in_limit:
+    if failure.since and failure.goal.judged == "every step":
         yield f"since step {failure.since}"
 
 
@@ -113,26 +112,24 @@ def _helps(claim: Claim) -> Iterator[str]:
 
 
 # ---- no limit --------------------------------------------------------------------------------
-def unsettled(analyses: Iterable[Analysis], goals: Iterable[Goal], scaling: Scaling) -> Iterator[Finding]:
-    """What keeps growing, for every goal that needs a limit."""
-    cells = [a for a in analyses if not a.training.settled]
+def unsettled(analyses: Iterable[Analysis], scaling: Scaling) -> Iterator[Finding]:
+    """What has no limit, for every goal that could not be judged."""
+    cells = [a for a in analyses if a.unjudged]
     if not cells:
         return
     place, step = where(a.cell for a in cells), cells[0].training.limit
     name, top = cells[0].growing
-    order = top.order if top else None
     cause = top.cause if top else ""
     tensor = scaling.tensors.get(cause)
-    what = "from copy to copy of its block" if step.growing else f"after {step.index} steps"
+    what = "grows from copy to copy of its block" if step.growing else f"still changes after {step.index} steps"
+    notes = (f"caused by the update of `{cause}`",) if cause else ()
     diagnostic = Diagnostic(
         codes.UNSETTLED,
-        f"`{name}` still changes {what}" + (f" where {place}" if place else ""),
+        f"`{name}` {what}" + (f" where {place}" if place else ""),
         tensor.spans.get("lr") if tensor else None,
-        notes=(f"its order is then `{order}`, caused by the update of `{cause}`",) if cause else (),
+        notes=notes,
     )
-    for goal in goals:
-        if goal.in_limit:
-            yield Finding(
-                goal.name, name, "", "total", step.index, step.index, order.order if order else None,
-                order.exponent if order else None, cause, chain_of(top), place, diagnostic,
-            )  # fmt: skip
+    for goal in cells[0].unjudged:
+        yield Finding(
+            goal.name, name, "", "total", step.index, step.index, None, None, cause, chain_of(top), place, diagnostic
+        )

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from scalec.check.evidence import Claim, Evidence
 from scalec.diagnostics import Code
 
+Judged = Literal["start", "every step", "limit"]
+
 
 @dataclass(frozen=True)
 class Goal:
-    """`in_limit`: it speaks of the limit, and cannot be judged where there is none."""
+    """`judged`: the steps it speaks of. `early`: the code of a failure that is over by the limit."""
 
     name: str
     code: Code
     claims: Callable[[Evidence], Iterator[Claim]]
-    in_limit: bool = False
+    judged: Judged
     early: Code | None = None
 
     @property

@@ -37,12 +37,13 @@ class Failure:
 class Analysis:
     """One cell: its evidence, the failures of every goal asked for, its rows of the tables.
 
-    `growing`: where there is no limit, an observable that still changes, and what it is then.
+    `unjudged`: goals that need a limit where there is none; `growing`: an observable that still changes then.
     """
 
     evidence: Evidence
     failures: tuple[Failure, ...]
     rows: Rows
+    unjudged: tuple[Goal, ...]
     growing: tuple[str, Component | None]
 
     @property
@@ -57,9 +58,17 @@ class Analysis:
 def analyse(world: World, goals: Iterable[Goal]) -> Analysis:
     """Train and judge. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`."""
     evidence = Evidence(train(world))
-    judged = [goal for goal in goals if evidence.training.settled or not goal.in_limit]
-    failures = tuple(failure for goal in judged for failure in judge(goal, evidence))
-    return Analysis(evidence, failures, rows(evidence), evidence.growing())
+    failures = tuple(f for goal in goals if _judgeable(goal, evidence) for f in judge(goal, evidence))
+    unjudged = tuple(goal for goal in goals if not _judgeable(goal, evidence))
+    return Analysis(evidence, failures, rows(evidence), unjudged, evidence.growing())
+
+
+def _judgeable(goal: Goal, evidence: Evidence) -> bool:
+    """A stream that grows from copy to copy has no order: then only what came before it can be judged."""
+    last = evidence.limit
+    return evidence.training.settled or (goal.judged == "every step" and not last.growing) or (
+        goal.judged == "start" and not (last.growing and last.index == 0)
+    )
 
 
 def judge(goal: Goal, evidence: Evidence) -> Iterator[Failure]:

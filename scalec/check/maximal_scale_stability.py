@@ -34,4 +34,4 @@ def _backward(evidence: Evidence) -> Iterator[Claim]:
                 )  # fmt: skip
 
 
-GOAL = Goal("maximal_scale_stability", codes.MAXIMAL_SCALE_STABILITY, _claims, in_limit=True)
+GOAL = Goal("maximal_scale_stability", codes.MAXIMAL_SCALE_STABILITY, _claims, "limit")

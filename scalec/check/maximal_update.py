@@ -35,4 +35,4 @@ def _best(evidence: Evidence, op: Weighted) -> Claim:
     return right[0] if right else next(claim for claim in claims if claim.order is best)
 
 
-GOAL = Goal("maximal_update", codes.MAXIMAL_UPDATE, _claims, in_limit=True)
+GOAL = Goal("maximal_update", codes.MAXIMAL_UPDATE, _claims, "limit")

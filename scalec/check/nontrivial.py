@@ -16,4 +16,4 @@ def _claims(evidence: Evidence) -> Iterator[Claim]:
             yield Claim(name, "", "change", evidence.limit.index, order(top), bound="at least", component=top)
 
 
-GOAL = Goal("nontrivial", codes.NONTRIVIAL, _claims, in_limit=True)
+GOAL = Goal("nontrivial", codes.NONTRIVIAL, _claims, "limit")

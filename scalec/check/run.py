@@ -67,7 +67,7 @@ def _report(
     program: Program, scaling: Scaling, regime: Regime, goals: tuple[Goal, ...],
     analyses: tuple[Analysis, ...], alone: dict[str, tuple[Term, ...]],
 ) -> Report:  # fmt: skip
-    found = (*findings(analyses, scaling), *unsettled(analyses, goals, scaling))
+    found = (*findings(analyses, scaling), *unsettled(analyses, scaling))
     return Report(
         program.name,
         regime,

@@ -17,4 +17,4 @@ def _claims(evidence: Evidence) -> Iterator[Claim]:
             yield evidence.whole(start, name, "at least")
 
 
-GOAL = Goal("stable_init", codes.STABLE_INIT, _claims)
+GOAL = Goal("stable_init", codes.STABLE_INIT, _claims, "start")

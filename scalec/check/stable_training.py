@@ -14,4 +14,4 @@ def _claims(evidence: Evidence) -> Iterator[Claim]:
         yield from evidence.exceeding(step)
 
 
-GOAL = Goal("stable_training", codes.STABLE_TRAINING, _claims)
+GOAL = Goal("stable_training", codes.STABLE_TRAINING, _claims, "every step")

@@ -15,4 +15,4 @@ def _claims(evidence: Evidence) -> Iterator[Claim]:
             yield Claim(tensor, tensor, "decay", 0, weight.decay, bound="exactly")
 
 
-GOAL = Goal("steady_decay", codes.STEADY_DECAY, _claims)
+GOAL = Goal("steady_decay", codes.STEADY_DECAY, _claims, "start")

@@ -73,3 +73,16 @@ def test_a_norm_on_the_stream_over_growing_depth_is_undetermined():
     assert deep.verdict == "undetermined"
     assert [d.code for d in deep.diagnostics] == [codes.NO_TRANSFER]
     assert check(program, rule(net, mup("sgd")), WIDTH).verdict == "pass"
+
+
+def test_depth_without_a_stream_adds_up_all_the_same():
+    """L layers in a row, none of them a residual: rates of 1/L each move the last at order 1, layer by layer lazy."""
+    net = nets.Net("chain")
+    x = net.act(net.linear("input", net.data(), nets.UNIT, N))
+    x = net.repeat(x, L, lambda carried: net.act(net.linear("block.hidden", carried, N, N)))
+    program = net.done(net.linear("readout", x, N, nets.UNIT))
+    slow = rule(net, change(mup("entrywise"), "block.hidden", lr=inverse(L)))
+    assert dict(check(program, slow, DEPTH, ("stable_training", "maximal_update", "complete_depth")).verdicts) == {
+        "stable_training": "pass", "maximal_update": "pass", "complete_depth": "fail",
+    }  # fmt: skip
+    assert check(program, rule(net, mup("entrywise")), DEPTH).verdict == "fail"
