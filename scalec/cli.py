@@ -180,10 +180,13 @@ def fmt(
 
 def _format(path: Path, *, writes: bool, shows: bool) -> bool:
     """Lay one file out; stdin goes to stdout. Whether anything changes."""
+    from scalec.resolve.load import check_path
     from scalec.syntax.parser import SIZE, decode, read_source
     from scalec.tools import canonical, difference
 
     stdin = str(path) == "-"
+    if not stdin:
+        check_path(path)
     source = decode(sys.stdin.buffer.read(SIZE + 1), "<stdin>") if stdin else read_source(path)
     text = canonical(source)
     changed = text != source.text or (not stdin and path.read_bytes() != text.encode())

@@ -6,6 +6,7 @@ those of the rule and of the optimizer; base sizes nobody published are small on
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -39,6 +40,7 @@ def starter_text(start: Start, file: str) -> str:
     """The file; `file` is what the commands in its first comment call it."""
     name = "mine" if start.rule.path != "mine" else "ours"
     base, target = _sizes(start, 1), _sizes(start, 2)
+    file = shlex.quote("".join(char if char.isprintable() else "?" for char in file))
     lines = [
         f"# Rule `{start.rule.path}` on network `{start.network.path}`, to begin with.",
         f"#   scalec check {file}",

@@ -167,9 +167,7 @@ class _Loader:
         self.standard = standard_files()
 
     def load_path(self, path: Path, name: str) -> Workspace:
-        reason = not_a_rule_file(path)
-        if reason:
-            self.reporter.fail(codes.FILE_NOT_FOUND, f"`{path}` is not a rule file: {reason}")
+        check_path(path)
         key = self._key(path)
         self._read(key, path, name)
         return self._finish(key)
@@ -251,7 +249,7 @@ class _Loader:
                 return None
             return use.target, path, f"{use.target.replace('.', '/')}{SUFFIX}"
         path = (folder or Path()) / use.target
-        reason = not_a_rule_file(path) or ("" if _is_file(path) else "there is no such file")
+        reason = _not_a_rule_file(path) or ("" if _is_file(path) else "there is no such file")
         if not reason:
             return self._key(path), path, str(path)
         self.reporter.report(codes.FILE_NOT_FOUND, f"cannot use `{use.target}`: {reason}", use.span)
@@ -264,7 +262,14 @@ def _standard(path: Path, name: str) -> nodes.File:
     return parse(read_source(path, name))
 
 
-def not_a_rule_file(path: Path) -> str:
+def check_path(path: Path) -> None:
+    """Raises ScalecError for a path that names no rule file: it is not even opened."""
+    reason = _not_a_rule_file(path)
+    if reason:
+        Reporter().fail(codes.FILE_NOT_FOUND, f"`{path}` is not a rule file: {reason}")
+
+
+def _not_a_rule_file(path: Path) -> str:
     """Why a path names no rule file, whatever stands there; links are followed. Empty where it may be one."""
     try:
         final = path.resolve()
