@@ -17,7 +17,7 @@ from scalec.torch.terms import Term
 
 pytestmark = pytest.mark.torch
 
-WIDTHS = (128, 256, 512, 1024)
+WIDTHS = (64, 128, 512)
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def _one_thread() -> None:
 
 @cache
 def _trial(rule: str, optimizer: str) -> Experiment:
-    return experiment(Case("width", "small_mlp", rule, optimizer, "N", WIDTHS, seeds=2, alone=2), steps=2)
+    return experiment(Case("width", "small_mlp", rule, optimizer, "N", WIDTHS, seeds=5, alone=2), steps=2)
 
 
 @pytest.mark.parametrize(
