@@ -24,6 +24,7 @@ DIGITS = 40
 DECIMAL_EXPONENT = 300
 POWER = 100
 POWER_DENOMINATOR = 10**6
+POWER_BITS = 10_000  # of a number inside an exponent
 MISTAKES = 20  # told in one run
 
 T = TypeVar("T")
@@ -343,4 +344,12 @@ def _combined(op: str, left: Fraction | None, right: Fraction | None) -> Fractio
         case "/":
             return left / right if right else None
         case _:
-            return Fraction(POWER + 1)  # a power inside an exponent: refused rather than computed
+            return _power(left, right)
+
+
+def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
+    """A power inside an exponent; None where it is no rational number, or larger than it pays to write out."""
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+    if exponent.denominator > 1 or abs(exponent) * bits > POWER_BITS or (base == 0 and exponent < 0):
+        return None
+    return base**exponent.numerator
