@@ -16,7 +16,7 @@ from scalec.plan import sizes as size_table
 from scalec.plan.decay import Decay, convert_decay
 from scalec.plan.model import Choice, OptimizerClass, Origin, Plan, PlannedSite, PlannedTensor, Quantity
 from scalec.plan.sane import check_values
-from scalec.plan.select import block_names, called, selects
+from scalec.plan.select import Selection, block_names, called
 from scalec.plan.tune import Tune
 from scalec.plan.values import Number, Scope, Word, apply
 from scalec.program.blocks import BLOCKS
@@ -77,7 +77,7 @@ class _Planner:
         self.request = request
         self.reporter = reporter
         self.clauses = [c for c in rule.clauses if c.owners is None or optimizer.name in c.owners]
-        self.matched: set[int] = set()
+        self.selection = Selection(self.clauses)
         self.used_tunes: set[Tune] = set()
         self.shared: dict[object, PlannedTensor] = {}
         self.shared_sites: dict[object, dict[str, Quantity]] = {}
@@ -132,7 +132,7 @@ class _Planner:
 
     # ---- tensors, sites, the run -------------------------------------------------------------
     def _tensor(self, tensor: Tensor) -> PlannedTensor:
-        clauses, tunes = self._matching("tensor", tensor), self._tunes(tensor)
+        clauses, tunes = self.selection.of("tensor", tensor), self._tunes(tensor)
         key = (tuple(map(id, clauses)), tensor.uses, tensor.relative, tunes)
         if key not in self.shared:
             self.shared[key] = self._plan_tensor(tensor, clauses, tunes)
@@ -181,7 +181,7 @@ class _Planner:
         )
 
     def _site(self, site: Site) -> PlannedSite:
-        clauses, tunes = self._matching("site", site), self._tunes(site)
+        clauses, tunes = self.selection.of("site", site), self._tunes(site)
         if site.required and not any(s.attribute == "scale" for c in clauses for s in c.node.statements):
             self.uncovered.setdefault("scale", []).append(site.path)
         key = (tuple(map(id, clauses)), site.attributes, site.relative, tunes)
@@ -234,11 +234,6 @@ class _Planner:
         return quantity.formula == ZERO or any(self.run[s.name].formula == ZERO for s in runs)
 
     # ---- clauses -----------------------------------------------------------------------------
-    def _matching(self, kind: nodes.Kind, place: Tensor | Site) -> list[RuleClause]:
-        found = [c for c in self.clauses if c.node.kind == kind and selects(c, place)]
-        self.matched.update(id(c) for c in found)
-        return found
-
     def _scope(self, sizes: dict[str, Formula], where: str) -> Scope:
         run = tuple(name for name, _ in self.optimizer.uses)
         return Scope(sizes, run, self.fixed, where)
@@ -289,7 +284,7 @@ class _Planner:
         for clause in self.clauses:
             for _, path in clause.within:
                 if clause.own and path.text not in known:
-                    self.matched.add(id(clause))
+                    self.selection.matched.add(id(clause))
                     self.reporter.report(
                         codes.UNKNOWN_WORD,
                         f"no block is called `{path.text}`",
@@ -324,7 +319,7 @@ class _Planner:
                 not self.request.orders_only
                 and clause.own
                 and clause.node.kind != "run"
-                and id(clause) not in self.matched
+                and id(clause) not in self.selection.matched
             ):
                 self.reporter.report(
                     codes.NO_MATCH,

@@ -11,6 +11,33 @@ from scalec.resolve.vocabulary import covers
 from scalec.syntax import nodes
 
 
+class Selection:
+    """The clauses of a rule, asked place by place. Places that no clause can tell apart share the answer."""
+
+    def __init__(self, clauses: Iterable[RuleClause]) -> None:
+        self.clauses = tuple(clauses)
+        self.matched: set[int] = set()
+        self._blocks = {path.text for c in self.clauses for _, path in c.within}
+        selectors = [s for c in self.clauses for s in (*c.node.selectors, *c.node.excluded)]
+        self._patterns = any(isinstance(s, nodes.Pattern) for s in selectors)
+        self._known: dict[object, list[RuleClause]] = {}
+
+    def of(self, kind: nodes.Kind, place: Tensor | Site) -> list[RuleClause]:
+        """The clauses that select a place, in order of precedence."""
+        key = self._seen(place)
+        if key not in self._known:
+            self._known[key] = [c for c in self.clauses if c.node.kind == kind and selects(c, place)]
+            self.matched.update(map(id, self._known[key]))
+        return self._known[key]
+
+    def _seen(self, place: Tensor | Site) -> tuple[object, ...]:
+        """All that these clauses can see of a place."""
+        within = tuple(name for name in place.within if name in self._blocks)
+        if isinstance(place, Site):
+            return (place.roles, within, place.path if self._patterns else "")
+        return (place.role, place.shape_class, within, parameter_pattern(place) if self._patterns else "")
+
+
 def selects(clause: RuleClause, place: Tensor | Site) -> bool:
     """Whether the clause speaks of this tensor or site, its owner aside."""
     match = _tensor if isinstance(place, Tensor) else _site

@@ -56,6 +56,13 @@ class Product:
     def key(self) -> tuple[object, ...]:
         return tuple((_atom_key(a), e) for a, e in self.factors)
 
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.coefficient, self.factors))
+
+    def __hash__(self) -> int:  # asked for often, and Fractions hash slowly
+        return self._hash
+
 
 @dataclass(frozen=True)
 class Sum:
