@@ -31,7 +31,7 @@ from scalec.syntax.mistakes import Place, explain, found_at
 SIZE = 128 * 1024
 WORDS = 10_000
 NESTING = 64
-DECLARATIONS = 1000  # beyond which only the first mistake of a file is told
+DECLARATIONS = 2000  # beyond which only the first mistake of a file is told
 WORD = re.compile(r'#[^\n]*|"[^"\n]*"|\w+|[^\w\s]')
 DECLARATION = re.compile(r'^(?:use|dim|regime|network|optimizer|rule|law|check)[ \t]+["\w]', re.MULTILINE)
 STARTS = ["start", "expression", "sizes", "ref", "joint"]
