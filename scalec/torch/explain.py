@@ -18,7 +18,9 @@ from scalec.torch.experiment import Experiment
 from scalec.torch.probes import flat
 from scalec.torch.terms import Term
 
-Kind = Literal["crossover", "together", "initial", "approach", "blow-up", "rate", "scatter", "unexplained"]
+Kind = Literal[
+    "crossover", "together", "initial", "small change", "approach", "blow-up", "rate", "scatter", "unexplained"
+]
 
 RATES = (1 / 16, 64.0)  # factors on the learning rate at which a slope is asked for again
 CLOSER = 2 / 3  # what may remain of the gap for another rate to count as the reason
@@ -28,12 +30,14 @@ CLOSER = 2 / 3  # what may remain of the gap for another rate to count as the re
 class Reason:
     """Why a slope is not the predicted one.
 
-    `crossover`: of several causes, each with its predicted slope alone, one of a lower order is still the larger.
-    `together`: each cause has its predicted slope alone, and the predicted order takes updates of several
-    tensors at once: of second order in the rate, and small. `initial`: a gradient whose initial part, of
-    another order, is still larger than its change. `approach`: the slope tends to the prediction as
-    the size grows. `blow-up`: the logits have grown by then, the loss gradient is not modelled. `rate`:
-    another learning rate has the predicted slope, or comes closer. `scatter`: seeds lie on both sides.
+    `crossover`: of several causes, each with its predicted slope alone, one of a lower order is still the
+    larger. `together`: each cause has its predicted slope alone, and the predicted order takes updates of
+    several tensors at once: of second order in the rate, and small. `initial`: a gradient whose initial part,
+    of another order, is still larger than its change. `small change`: a value (the stream) is predicted to
+    change by more than it was, so that norms divide by the change; at this rate it has not. `approach`: the
+    slope tends to the prediction as the size grows. `blow-up`: the logits have grown by then, the loss
+    gradient is not modelled. `rate`: another learning rate has the predicted slope, or comes closer.
+    `scatter`: seeds lie on both sides.
     """
 
     kind: Kind
@@ -51,7 +55,7 @@ def explain(experiment: Experiment, row: Row) -> Reason:
 
 
 def _reasons(experiment: Experiment, row: Row, predicted: Fraction) -> Iterator[Reason]:
-    for reason in (_causes, _initial, _approach, _blow_up, _rate, _scatter):
+    for reason in (_causes, _initial, _approach, _small_change, _blow_up, _rate, _scatter):
         found = reason(experiment, row, predicted)
         if found:
             yield found
@@ -64,6 +68,7 @@ def explain_alone(experiment: Experiment, cause: str, row: Row) -> Reason:
     return (
         _initial(experiment, row, row.predicted, cause)
         or _approach(experiment, row, row.predicted)
+        or _small_change(experiment, row, row.predicted, cause)
         or _scatter(experiment, row, row.predicted)
         or UNEXPLAINED
     )
@@ -108,6 +113,21 @@ def _initial(experiment: Experiment, row: Row, predicted: Fraction, only: str | 
     if share > 1:
         return None
     return Reason("initial", f"the change is {share:.2g} of the initial gradient (order {before}) at the largest size")
+
+
+def _small_change(experiment: Experiment, row: Row, predicted: Fraction, only: str | None = None) -> Reason | None:
+    """Some value is predicted to change by a larger order than it had, and its change is still the smaller part."""
+    orders, measured = experiment.predicted(only), experiment.measured(only)
+    for term, order in orders.items():
+        before = Term(term.subject, "init", 0)
+        initial = orders.get(before)
+        if term.kind != "delta" or term.step != row.term.step or order is None or initial is None or order <= initial:
+            continue
+        share = median(seed[-1] for seed in measured[term]) / median(seed[-1] for seed in measured[before])
+        if share < 1:
+            text = f"the change of `{term.subject}` (order {order}) is {share:.2g} of it (order {initial})"
+            return Reason("small change", f"{text} at the largest size")
+    return None
 
 
 def _approach(experiment: Experiment, row: Row, predicted: Fraction) -> Reason | None:
