@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.metadata import version
+from itertools import chain
 
 from scalec import catalogue as codes
 from scalec.calculus.scaling import Scaling
 from scalec.check.claims import goals_of, hold
-from scalec.check.goals import DEFAULT
+from scalec.check.goals import DEFAULT, GOALS
 from scalec.check.report import Report
 from scalec.check.run import check
 from scalec.diagnostics import Diagnostic, Reporter, ScalecError
@@ -30,6 +31,7 @@ from scalec.plan.model import Plan
 from scalec.plan.orders import scaling
 from scalec.plan.tune import parse_tune
 from scalec.program.lower import lower
+from scalec.resolve.goals import resolve_goal
 from scalec.resolve.load import Workspace, load_standard, load_text
 from scalec.resolve.networks import resolve_network
 from scalec.resolve.optimizers import resolve_optimizer
@@ -91,9 +93,10 @@ def check_rule(
     known = workspace.candidates("regime", workspace.main)
     home = workspace if all(part.text in known for part in joint.parts) else load_standard()
     growth = resolve_regime(home, joint, reporter)
+    wanted = [goal for name in goals for goal in resolve_goal(workspace, name, GOALS, None, reporter)]
     reporter.stop_on_errors()
     assert growth is not None
-    return check(subject.program, orders(subject), growth, goals, causes)
+    return check(subject.program, orders(subject), growth, wanted, causes)
 
 
 def orders(subject: Subject) -> Scaling:
@@ -123,12 +126,13 @@ def _run_check(workspace: Workspace, declaration: nodes.CheckDecl, owner: str, j
     with _collected(reporter):
         subject = Chooser(workspace, reporter).subject(declaration.rule, declaration.network, owner)
         growth = resolve_regime(workspace, joint, reporter)
-        goals = goals_of(declaration.claims, reporter)
+        goals = goals_of(declaration.claims, workspace, reporter)
         reporter.stop_on_errors()
         assert growth is not None
-        report = check(subject.program, orders(subject), growth, goals)
-        hold(declaration.claims, report, subject.program, reporter)
-    return CheckRun(declaration, owner, joint_text(joint), report, reporter.ordered)
+        report = check(subject.program, orders(subject), growth, tuple(chain(*goals.values())))
+        hold(declaration.claims, goals, report, subject.program, reporter)
+    placed = tuple(d if d.span else replace(d, span=declaration.span) for d in reporter.ordered)
+    return CheckRun(declaration, owner, joint_text(joint), report, placed)
 
 
 def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
@@ -147,6 +151,8 @@ def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
                     lower(network, own)
                 case nodes.OptimizerDecl(name):
                     resolve_optimizer(workspace, name, own)
+                case nodes.GoalDecl(name):
+                    resolve_goal(workspace, name, GOALS, declaration.span, own)
                 case nodes.RuleDecl() | nodes.Derived():
                     resolve_rule(workspace, _as_declared(declaration), optimizers, own)
                 case _:

@@ -5,68 +5,63 @@ An expectation is two-sided: a failure that was expected and does not happen is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from scalec import catalogue as codes
 from scalec.calculus.world import settled
 from scalec.check.goals import GOALS
-from scalec.check.report import Finding, Report
+from scalec.check.report import Finding, Gradient, Report, Term
 from scalec.diagnostics import Reporter, did_you_mean
 from scalec.program.program import Program
+from scalec.resolve.goals import resolve_goal
+from scalec.resolve.load import Workspace
 from scalec.resolve.vocabulary import covers
 from scalec.symbolic.evaluate import to_formula
-from scalec.symbolic.formula import Formula, Product, Symbol, symbol
+from scalec.symbolic.formula import ZERO, Formula, Product, Symbol, symbol
 from scalec.symbolic.order import Order, Regime
 from scalec.syntax import nodes
 from scalec.syntax.printer import claim_text
 
-GRADIENT = "gradient"
+Goals = Mapping[str, tuple[str, ...]]
 
 
-def goals_of(claims: Iterable[nodes.Claim], reporter: Reporter) -> tuple[str, ...]:
-    """The desiderata that claims speak of; an unknown one is reported."""
-    named = [c for c in claims if c.order is None]
-    for claim in named:
-        if claim.term not in GOALS:
-            reporter.report(
-                codes.UNKNOWN_GOAL,
-                f"no desideratum is called `{claim.term}`",
-                claim.span,
-                notes=[f"there are {', '.join(GOALS)}"],
-                helps=did_you_mean(claim.term, GOALS),
-            )
-    return tuple(dict.fromkeys(c.term for c in named))
+def goals_of(claims: Iterable[nodes.Claim], workspace: Workspace, reporter: Reporter) -> Goals:
+    """The desiderata behind each goal that claims name; an unknown one is reported."""
+    named = {claim.term: claim for claim in claims if claim.order is None}
+    return {name: resolve_goal(workspace, name, GOALS, claim.span, reporter) for name, claim in named.items()}
 
 
-def hold(claims: Iterable[nodes.Claim], report: Report, program: Program, reporter: Reporter) -> None:
+def hold(claims: Iterable[nodes.Claim], goals: Goals, report: Report, program: Program, reporter: Reporter) -> None:
     """Report every claim that the report contradicts."""
     for claim in claims:
         if claim.order is not None:
             _order(claim, claim.order, report, program, reporter)
         elif claim.fails:
-            _failure(claim, report, program, reporter)
+            _failure(claim, goals[claim.term], report, program, reporter)
         else:
-            _success(claim, report, reporter)
+            _success(claim, goals[claim.term], report, reporter)
 
 
-def _success(claim: nodes.Claim, report: Report, reporter: Reporter) -> None:
-    verdict = report.verdicts[claim.term]
-    if verdict == "pass":
+def _success(claim: nodes.Claim, goals: tuple[str, ...], report: Report, reporter: Reporter) -> None:
+    verdicts = {report.verdicts[goal] for goal in goals}
+    if verdicts <= {"pass"}:
         return
-    found = [f for f in report.findings if f.goal == claim.term and f.diagnostic.severity == "error"]
+    found = [f for f in report.findings if f.goal in goals and f.diagnostic.severity == "error"]
     said = [f.diagnostic.message for f in found] or [n.message for n in report.notes]
-    what = "fails" if verdict == "fail" else "is undetermined"
+    what = "fails" if "fail" in verdicts else "is undetermined"
     message = f"`{claim.term}` is expected under {report.regime.name} and {what}"
     reporter.report(codes.EXPECTATION, message, claim.span, notes=_some(said))
 
 
-def _failure(claim: nodes.Claim, report: Report, program: Program, reporter: Reporter) -> None:
-    if report.verdicts[claim.term] != "fail":
+def _failure(
+    claim: nodes.Claim, goals: tuple[str, ...], report: Report, program: Program, reporter: Reporter
+) -> None:  # fmt: skip
+    if not any(report.verdicts[goal] == "fail" for goal in goals):
         message = f"`{claim.term}` is expected to fail under {report.regime.name} and does not"
         reporter.report(codes.EXPECTATION, message, claim.span)
         return
-    found = [f for f in report.findings if f.goal == claim.term]
+    found = [f for f in report.findings if f.goal in goals]
     for place in claim.places:
         if not any(_at(place, f, program) for f in found):
             reporter.report(
@@ -78,44 +73,44 @@ def _failure(claim: nodes.Claim, report: Report, program: Program, reporter: Rep
 
 
 def _order(claim: nodes.Claim, expected: nodes.Expr, report: Report, program: Program, reporter: Reporter) -> None:
-    subject, _, term = claim.term.rpartition(".")
-    if term == GRADIENT:
-        last = max((g.step for g in report.gradients), default=0)
-        orders = [g.exponent for g in report.gradients if g.tensor == subject and g.step == last]
-    else:
-        orders = [r.exponent for r in report.term(subject, term)]
-    if not orders:
-        known = sorted(
-            {f"{r.observable}.{r.term}" for r in report.terms} | {f"{g.tensor}.gradient" for g in report.gradients}
-        )
-        reporter.report(
-            codes.EXPECTATION, f"there is no term `{claim.term}`", claim.span, helps=did_you_mean(claim.term, known)
-        )
+    place = "".join(claim.places)
+    rows = report.called(claim.term, place)
+    if not rows:
+        what = f"`{claim.term}`" + (f" at `{place}`" if place else "")
+        helps = did_you_mean(claim.term, report.names(place))
+        reporter.report(codes.EXPECTATION, f"there is no term {what}", claim.span, helps=helps)
         return
     wanted = _as_order(expected, program, report.regime, reporter)
-    if wanted is None:
-        return
-    exponent = report.regime.exponent(wanted)
-    wrong = [o for o in orders if o != exponent]
+    exponent = None if wanted is None else report.regime.exponent(wanted)
+    wrong = [row for row in rows if row.exponent != exponent]
     if wrong:
         reporter.report(
             codes.EXPECTATION,
             f"`{claim_text(claim)}` is expected under {report.regime.name}; it is {_shown(wrong[0])} instead",
             claim.span,
-            notes=[f"expected, in the scales of the regime: {exponent}"],
+            notes=_some([f"{_subject(row)}: {_shown(row)}" for row in wrong]),
         )
 
 
-def _shown(order: Order | None) -> str:
-    return "absent" if order is None else f"`{order}`"
+def _subject(row: Term | Gradient) -> str:
+    if isinstance(row, Gradient) or row.tensor:
+        return f"`{row.tensor}`"
+    return f"`{row.observable}`"
+
+
+def _shown(row: Term | Gradient) -> str:
+    order = "absent" if row.order is None else f"`{row.order}`"
+    return f"{order} where {row.where}" if row.where else order
 
 
 def _as_order(expr: nodes.Expr, program: Program, regime: Regime, reporter: Reporter) -> Order | None:
+    """The order that an expression means; 0 means absent, which is None. Raises ScalecError."""
     names: dict[str, Formula] = {d.name: symbol("size", d.name) for d in program.dimensions}
     formula = settled(to_formula(expr, names.get, tuple(names), reporter), program, regime)
-    if not isinstance(formula, Product) or not all(isinstance(a, Symbol) for a, _ in formula.factors):
-        reporter.report(codes.EXPECTATION, "an order is a product of powers of dimensions", expr.span)
+    if formula == ZERO:
         return None
+    if not isinstance(formula, Product) or not all(isinstance(a, Symbol) for a, _ in formula.factors):
+        reporter.fail(codes.EXPECTATION, "an order is a product of powers of dimensions, or 0 for absent", expr.span)
     return Order.of((a.name, e) for a, e in formula.factors if isinstance(a, Symbol))
 
 

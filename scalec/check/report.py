@@ -7,16 +7,18 @@ all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
+from fnmatch import fnmatchcase
+from functools import cached_property, reduce
 from operator import mul
-from typing import Literal
+from typing import Literal, TypeVar
 
 from scalec.diagnostics import Diagnostic
 from scalec.symbolic.order import ONE, Order, Regime
 
 Verdict = Literal["pass", "fail", "undetermined"]
+GRADIENT = "gradient"
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,55 @@ class Report:
         said = {(d.message, d.span): d for d in reversed((*(f.diagnostic for f in self.findings), *self.notes))}
         return tuple(reversed(said.values()))
 
+    def called(self, name: str, place: str = "") -> tuple[Term | Gradient, ...]:
+        """The rows at the limit that `TENSOR.TERM`, `OBSERVABLE.TERM` or `TENSOR.gradient` means; `*` is anything.
+
+        A tensor's term is that at its own output, unless `place` names another observable that it reaches.
+        """
+        subject, _, term = name.rpartition(".")
+        if term == GRADIENT:
+            return _latest(g for g in self.gradients if fnmatchcase(g.tensor, subject))
+        rows = [t for t in self.terms if t.term == term]
+        if place:
+            return _latest(t for t in rows if t.observable == place and fnmatchcase(t.tensor, subject))
+        own = _latest(t for t in rows if self._owner(t) and fnmatchcase(self._owner(t), subject))
+        return own or _latest(t for t in rows if fnmatchcase(t.observable, subject))
+
+    def names(self, place: str = "") -> tuple[str, ...]:
+        """Every name that `called` knows, without wildcards."""
+        if place:
+            there = (t for t in self.terms if t.observable == place and t.tensor)
+            return tuple(dict.fromkeys(f"{t.tensor}.{t.term}" for t in there))
+        terms = (f"{s}.{t.term}" for t in self.terms for s in (self._owner(t), t.observable) if s)
+        return tuple(dict.fromkeys((*terms, *(f"{g.tensor}.{GRADIENT}" for g in self.gradients))))
+
+    def _owner(self, row: Term) -> str:
+        """What a row belongs to: a weight at its own output, an observable as a whole; "" for the others."""
+        if row.tensor:
+            return row.tensor if row.observable == self.outputs[row.tensor] else ""
+        makes = row.observable in self.outputs.values() and row.term not in ("change", "total")
+        return "" if makes else row.observable
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """Each weight's own output: its rows there come before those at the observables it reaches."""
+        found: dict[str, str] = {}
+        for row in self.terms:
+            if row.tensor:
+                found.setdefault(row.tensor, row.observable)
+        return found
+
     def term(self, subject: str, term: str, step: int | None = None) -> tuple[Term, ...]:
         """Rows of a tensor's own output or of an observable; at the limit unless a step is named."""
-        rows = [r for r in self.terms if r.term == term and subject in (r.observable, r.tensor)]
-        last = {row.where: row.step for row in sorted(rows, key=lambda row: row.step)}
-        return tuple(row for row in rows if row.step == (last[row.where] if step is None else step))
+        rows = tuple(r for r in self.terms if r.term == term and subject in (r.observable, r.tensor))
+        return _latest(rows) if step is None else tuple(row for row in rows if row.step == step)
+
+
+Row = TypeVar("Row", Term, Gradient)
+
+
+def _latest(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """For every part of the cone the rows of the last step that has any."""
+    found = tuple(rows)
+    last = {row.where: row.step for row in sorted(found, key=lambda row: row.step)}
+    return tuple(row for row in found if row.step == last[row.where])

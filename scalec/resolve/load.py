@@ -24,7 +24,7 @@ SUFFIX = ".scale"
 FILES = 200  # that one file may use, directly or not
 GENERATIONS = 50  # of ancestors
 FEW = 40  # names that a message lists
-Kind = Literal["dimension", "regime", "network", "optimizer", "rule", "law"]
+Kind = Literal["dimension", "regime", "network", "optimizer", "rule", "law", "goal"]
 Named = (
     nodes.Dim
     | nodes.RegimeDecl
@@ -33,10 +33,12 @@ Named = (
     | nodes.RuleDecl
     | nodes.Derived
     | nodes.LawDecl
+    | nodes.GoalDecl
 )
 KINDS: dict[type[nodes.Node], Kind] = {
     nodes.Dim: "dimension", nodes.RegimeDecl: "regime", nodes.NetworkDecl: "network",
     nodes.OptimizerDecl: "optimizer", nodes.RuleDecl: "rule", nodes.Derived: "rule", nodes.LawDecl: "law",
+    nodes.GoalDecl: "goal",
 }  # fmt: skip
 
 

@@ -235,6 +235,8 @@ class Builder:
     operator = _itself
 
     # ---- checks ------------------------------------------------------------------------------
+    goal = _node(nodes.GoalDecl)
+
     def check(
         self,
         span: Span,
@@ -251,8 +253,8 @@ class Builder:
     def fails(self, span: Span, term: str, *places: str | None) -> nodes.Claim:
         return nodes.Claim(term, fails=True, places=_only(str, places), span=span)
 
-    def grows(self, span: Span, term: str, order: nodes.Expr) -> nodes.Claim:
-        return nodes.Claim(term, order=order, span=span)
+    def grows(self, span: Span, term: str, place: str | None, order: nodes.Expr) -> nodes.Claim:
+        return nodes.Claim(term, places=() if place is None else (place,), order=order, span=span)
 
     term = _dotted
 

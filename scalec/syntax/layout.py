@@ -69,6 +69,8 @@ class _Layout:
                 return self.line(printer.dim_text(declaration), span)
             case nodes.LawDecl():
                 return self.line(printer.law_text(declaration), span)
+            case nodes.GoalDecl():
+                return self.line(printer.goal_text(declaration), span)
             case nodes.Derived():
                 return self.line(printer.derived_text(declaration), span)
             case nodes.RegimeDecl():

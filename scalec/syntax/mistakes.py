@@ -100,7 +100,7 @@ class Place:
         return not self.open and next((s.text for s in reversed(self.before) if s.text in TOP), "") == keyword
 
 
-TOP = frozenset({"use", "dim", "regime", "network", "optimizer", "rule", "law", "check"})
+TOP = frozenset({"use", "dim", "regime", "network", "optimizer", "rule", "law", "goal", "check"})
 CLAUSES = frozenset({"tensor", "site", "run"})
 
 

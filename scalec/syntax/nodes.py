@@ -332,10 +332,18 @@ class LawDecl(Node):
 
 # ---- checks ----------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Claim(Node):
-    """`complete_depth`, `... fails at TERM and TERM`, or `readout.init ~ N^(-1/2)`.
+class GoalDecl(Node):
+    """`goal mine = stable_training + maximal_update`: desiderata, or other goals, under one name."""
 
-    Terms are dotted paths that may hold `*`.
+    name: str
+    joint: Joint
+
+
+@dataclass(frozen=True)
+class Claim(Node):
+    """`complete_depth`, `... fails at TERM and TERM`, or `readout.init at logits ~ N^(-1/2)`.
+
+    Terms are dotted paths that may hold `*`. With an order there is at most one place, an observable.
     """
 
     term: str
@@ -353,7 +361,9 @@ class CheckDecl(Node):
     claims: tuple[Claim, ...]
 
 
-Declaration = Use | Dim | RegimeDecl | NetworkDecl | OptimizerDecl | RuleDecl | Derived | LawDecl | CheckDecl
+Declaration = (
+    Use | Dim | RegimeDecl | NetworkDecl | OptimizerDecl | RuleDecl | Derived | LawDecl | GoalDecl | CheckDecl
+)
 
 
 @dataclass(frozen=True)

@@ -176,10 +176,9 @@ def clause_head(clause: nodes.Clause) -> str:
 
 
 def claim_text(claim: nodes.Claim) -> str:
-    if claim.order is not None:
-        return f"{claim.term} ~ {expression_text(claim.order)}"
-    fails = "fails" if claim.fails else ""
-    return _words(claim.term, fails, _after("at", " and ".join(claim.places)))
+    fails, places = "fails" if claim.fails else "", _after("at", " and ".join(claim.places))
+    order = "" if claim.order is None else f"~ {expression_text(claim.order)}"
+    return _words(claim.term, fails, places, order)
 
 
 def growth_text(growth: nodes.Growth) -> str:
@@ -230,6 +229,10 @@ def dim_text(dim: nodes.Dim) -> str:
 def law_text(law: nodes.LawDecl) -> str:
     fit, cite = "fit" if law.fitted else "", cite_text(law.cite) if law.cite else ""
     return _words("law", law.name, "=", expression_text(law.value), fit, cite)
+
+
+def goal_text(goal: nodes.GoalDecl) -> str:
+    return f"goal {goal.name} = {joint_text(goal.joint)}"
 
 
 def derived_text(derived: nodes.Derived) -> str:

@@ -148,11 +148,12 @@ terms = st.lists(names | st.just("*"), min_size=1, max_size=3).map(".".join)
 claims = (
     node(nodes.Claim, terms)
     | node(nodes.Claim, terms, st.just(True), some(terms))
-    | node(nodes.Claim, terms, order=expressions)
+    | node(nodes.Claim, terms, st.just(False), st.just(()) | st.tuples(terms), order=expressions)
 )
+goals = node(nodes.GoalDecl, names, joints)
 checks = node(nodes.CheckDecl, refs, refs, owners, some(joints), some(claims))
 
 files = node(
     nodes.File,
-    some(uses | dims | regime_declarations | laws | networks | optimizers | rules | derived | checks),
+    some(uses | dims | regime_declarations | laws | networks | optimizers | rules | derived | goals | checks),
 )
