@@ -29,7 +29,7 @@ from scalec.symbolic import formula as f
 from scalec.symbolic.evaluate import to_number
 from scalec.symbolic.formula import UNIT, ZERO, Formula
 from scalec.syntax import nodes
-from scalec.syntax.printer import clause_subject, statement_text
+from scalec.syntax.printer import cite_text, clause_subject, statement_text
 
 MUST_BE_SAID = ("lr", "eps", "wd")
 OF_THE_RUN = frozenset(words.RUN_ATTRIBUTES) - frozenset(ATTRIBUTES)  # batch, steps, ...: of no optimizer
@@ -113,6 +113,7 @@ class _Planner:
             tensors,
             sites,
             run,
+            tuple(dict.fromkeys(map(cite_text, self.rule.cites))),
         )
         check_values(made, self.reporter)
         self.reporter.stop_on_errors()

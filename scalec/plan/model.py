@@ -100,7 +100,8 @@ class PlannedSite:
 @dataclass(frozen=True)
 class Plan:
     """`base`: base sizes of all dimensions of the program; `given`: for each requested size what the
-    user named; `freed`: dimensions named there or in the base, which do not follow their default."""
+    user named; `freed`: dimensions named there or in the base, which do not follow their default;
+    `cites`: the sources of the rule and its ancestors, as the files write them."""
 
     rule: str
     file: str
@@ -112,6 +113,7 @@ class Plan:
     tensors: tuple[PlannedTensor, ...]
     sites: tuple[PlannedSite, ...]
     run: Mapping[str, Quantity | Choice]
+    cites: tuple[str, ...] = ()
 
     @cached_property
     def tensor(self) -> dict[str, PlannedTensor]:

@@ -139,7 +139,8 @@ class _Flattener:
         for part in parts:
             match part:
                 case nodes.Cite():
-                    self.cites.append(part)
+                    if owners is None or owners & set(self.optimizers):
+                        self.cites.append(part)
                 case nodes.Base():
                     self._base(part.sizes, unit)
                 case nodes.Demand():
