@@ -18,9 +18,16 @@ def report_text(report: Report, *, steps: bool = False) -> str:
     lines = [f"{report.network} as {growth}", ""]
     last = max((t.step for t in report.terms), default=0)
     for step in range(last + 1) if steps else [last]:
-        lines += [f"step {step}" if steps else f"at the limit, step {last}", *_table(report, step), ""]
+        lines += [f"step {step}" if step < last else _last(report, step), *_table(report, step), ""]
     lines += _verdicts(report)
     return "\n".join(lines) + "\n"
+
+
+def _last(report: Report, step: int) -> str:
+    if None not in report.limits.values():
+        return f"at the limit, step {step}"
+    some = [where for where, limit in report.limits.items() if limit is None and where]
+    return f"step {step}, the last with an order" + (f" where {' or '.join(some)}" if some else "")
 
 
 def side_by_side(reports: Sequence[tuple[str, Report]]) -> str:
@@ -32,12 +39,12 @@ def side_by_side(reports: Sequence[tuple[str, Report]]) -> str:
 
 
 def why(report: Report, name: str) -> str:
-    """The chain of transfer rules behind `OBSERVABLE.TERM`, last step first asked: the limit."""
-    subject, _, term = name.rpartition(".")
-    rows = [row for row in report.term(subject, term) if row.chain or row.order is None]
+    """The chain of transfer rules behind `TENSOR.TERM`, `OBSERVABLE.TERM` or `TENSOR.TERM at OBSERVABLE`."""
+    term, _, place = name.partition(" at ")
+    rows = [row for row in report.called(term.strip(), place.strip()) if isinstance(row, Term)]
     if not rows:
-        known = sorted({f"{s}.{r.term}" for r in report.terms for s in (r.observable, r.tensor) if s})
-        Reporter().fail(codes.EXPECTATION, f"there is no term `{name}`", helps=did_you_mean(name, known))
+        helps = did_you_mean(term, report.names(place.strip()))
+        Reporter().fail(codes.EXPECTATION, f"there is no term `{name}`", helps=helps)
     return "\n".join(line for row in rows for line in _derivation(row, report.regime))
 
 
@@ -64,11 +71,19 @@ def _table(report: Report, step: int) -> list[str]:
     rows = [["", *TERMS, "gradient"]]
     for (observable, tensor, where), found in _merged(cells).items():
         label = observable if tensor in ("", observable) else f"{observable} through {tensor}"
-        gradient = gradients.get((tensor, where)) if tensor == observable else None
-        place = f"  [{where}]" if where else ""
+        gradient = gradients.get((tensor, where)) if report.outputs.get(tensor) == observable else None
         shown = (*(found.get(term) for term in TERMS), gradient)
-        rows.append([label + place, *(_cell(row, report.regime) for row in shown)])
+        rows.append([label + _place(where), *(_cell(row, report.regime) for row in shown)])
+    rows += [
+        ["gradient norm" + _place(norm.where), "", "", "", "", _cell(norm, report.regime)]
+        for norm in report.norms
+        if norm.step == step
+    ]
     return _aligned(rows)
+
+
+def _place(where: str) -> str:
+    return f"  [{where}]" if where else ""
 
 
 def _merged(cells: Mapping[tuple[str, str, str], dict[str, Term]]) -> dict[tuple[str, str, str], dict[str, Term]]:
