@@ -40,7 +40,7 @@ class Study:
 
 
 FULL = Study(widths=(64, 128, 256), rates=tuple(range(-12, -5)), steps=200)
-QUICK = Study(widths=(64, 256), rates=(-11, -9, -7), steps=80)
+QUICK = Study(widths=(64, 256), rates=(-10, -8, -6, -4), steps=60)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,14 +95,17 @@ def conclude(losses: Mapping[Trial, float], out: Path) -> None:
 
 
 def table(found: Mapping[str, Sequence[Curve]]) -> Table:
-    """Validation loss: a row for each rule and width, a column for each rate, the best of a row marked."""
+    """Validation loss: a row for each rule and width, a column for each rate, the best of a row marked.
+
+    The last column is the optimum between the rates tried, which the conclusion speaks of.
+    """
     rates = sorted(next(iter(found.values()))[0].losses)
-    shown = Table("rule", "width", *(f"2^{rate}" for rate in rates), "best rate", title="validation loss")
+    shown = Table("rule", "width", *(f"2^{rate}" for rate in rates), "optimum", title="validation loss")
     for rule, rows in found.items():
         for curve in rows:
             cells = [f"[bold]{x:.3f}*[/]" if r == curve.best else f"{x:.3f}" for r, x in curve.losses.items()]
             edge = " (edge)" if curve.at_edge else ""
-            shown.add_row(rule, str(curve.width), *cells, f"2^{curve.best}{edge}")
+            shown.add_row(rule, str(curve.width), *cells, f"2^{curve.optimum:.1f}{edge}")
         shown.add_section()
     return shown
 
@@ -148,7 +151,7 @@ def _scalec(*arguments: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two widths, three rates, fewer steps")
+    parser.add_argument("--quick", action="store_true", help="two widths, four rates, 60 steps")
     parser.add_argument("--seeds", type=int, default=1, help="runs for each rule, width and rate")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "demo")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="runs at a time, one thread each")
