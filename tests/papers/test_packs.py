@@ -1,0 +1,141 @@
+"""Plans of the standard packs against the papers' tables: exponents of width and depth, and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from scalec.checking import of_files
+from scalec.emit.table import FORMATS
+from scalec.operands import Operands
+from scalec.pipeline import PlanRequest
+from scalec.pipeline import plan as planned
+from scalec.plan.model import Plan
+from scalec.resolve.load import load_text
+from tests.papers import abcd, spectral
+from tests.papers.columns import COLUMNS, HALF, Entries, Power, power
+from tests.papers.depth import DEPTH_MUP_BRANCH, completed_p, completep, depth_mup
+from tests.papers.mup_forms import entries as of_form
+from tests.planning import law, order, value
+
+RULES = Path(__file__).parents[2] / "rules" / "std"
+PACKS = ("mup_table8", "mup_table9", "ntk", "mfp", "spectral", "depth_mup", "completep", "completed_p")
+BASE = {"N": 64, "L": 2}
+RATIOS = ((1, 1), (4, 1), (1, 4), (16, 2))
+ALL = ("sgd", "adam", "adamw")
+
+Table = Callable[[str, str], Entries]
+
+
+def _at(table: Callable[[Fraction], dict[str, Entries]], alpha: Fraction) -> Table:
+    return lambda _, column: table(alpha)[column]
+
+
+# Rule, its pack, networks, optimizers, what the paper says of a column.
+TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], Table]] = {
+    "mup_table8": ("mup_table8", ("mlp", "gpt"), ALL, lambda o, c: of_form("mup_table8", o, c)),
+    "mup_table9": ("mup_table9", ("mlp", "gpt"), ALL, lambda o, c: of_form("mup_table9", o, c)),
+    "ntk": ("ntk", ("mlp", "gpt"), ALL, lambda o, c: abcd.entries("ntk", o, c)),
+    "ntk_full_alignment": ("ntk", ("mlp", "gpt"), ALL, lambda o, c: abcd.entries("ntk_full_alignment", o, c)),
+    "mfp": ("mfp", ("mlp", "gpt"), ALL, lambda o, c: abcd.entries("mfp", o, c)),
+    "spectral": ("spectral", ("mlp", "gpt"), ALL, spectral.entries),
+    "depth_mup": ("depth_mup", ("resmlp", "gpt"), ALL, depth_mup),
+    "completep": ("completep", ("gpt",), ("adamw",), _at(completep, Fraction(1))),
+    "completep(alpha = 1/2)": ("completep", ("gpt",), ("adamw",), _at(completep, HALF)),
+    "completed_p": ("completed_p", ("gpt",), ("adamw",), _at(completed_p, Fraction(1))),
+    "completed_p(alpha = 1/2)": ("completed_p", ("gpt",), ("adamw",), _at(completed_p, HALF)),
+}
+CASES = [(r, n, o) for r, (_, networks, optimizers, _) in TABLES.items() for n in networks for o in optimizers]
+
+# Factors of sites: each residual branch, and attention where the head dimension grows.
+BRANCHES = {"depth_mup": DEPTH_MUP_BRANCH, "completep": -1, "completep(alpha = 1/2)": -HALF, "completed_p": -1}
+ATTENTION = {"mup_table8": -1, "mup_table9": -1, "mfp": -1, "spectral": -1, "ntk": -HALF, "depth_mup": -1,
+             "completep": -1, "completed_p": -1}  # fmt: skip
+
+# What a pack must say of itself in every plan, as far as it was not read in its source.
+MARKS = {
+    "mup_table8": ("derived: how wd moves",), "mup_table9": ("derived: Prop. 2.2.3 moves eps", "derived: how wd moves"),
+    "ntk": (), "ntk_full_alignment": ("second-hand and derived",), "mfp": ("second-hand and derived", "derived: Lemma"),
+    "spectral": ("recalled:", "derived: Adam's", "derived: wd"), "depth_mup": ("derived: eps",),
+    "completep": ("the authors' code, for attention",), "completed_p": (),
+}  # fmt: skip
+
+
+@cache
+def plan(rule: str, network: str, optimizer: str, pack: str | None = None, base: str = "N = 64, L = 2") -> Plan:
+    text = f"use std.{pack or TABLES[rule][0]}\nrule mine extends {rule} {{ base {base} }}"
+    sizes = tuple(
+        f"N={BASE['N'] * n},L={BASE['L'] * d}" if network != "mlp" else f"N={BASE['N'] * n}" for n, d in RATIOS
+    )
+    return planned(load_text(text, "t.scale"), Operands("mine", network, optimizer), PlanRequest(sizes))
+
+
+def differences(made: Plan, network: str, optimizer: str, table: Table) -> dict[str, tuple[Power, Power]]:
+    """What the plan says and what the paper says, where they differ. Of a minimum only the numbers are compared."""
+    found = {}
+    for tensor, column in COLUMNS[network].items():
+        for name, said in table(optimizer, column).items():
+            ours = power(order(made, f"{tensor}.{name}"), order(made, f"{tensor}.{name}", "L"))
+            if ours != said and "min(" not in law(made, f"{tensor}.{name}"):
+                found[f"{tensor}.{name}"] = (ours, said)
+    return found
+
+
+@pytest.mark.parametrize(("rule", "network", "optimizer"), CASES)
+def test_laws_are_the_papers_powers(rule: str, network: str, optimizer: str) -> None:
+    assert set(COLUMNS[network]) == set(plan(rule, network, optimizer).tensor)
+    assert differences(plan(rule, network, optimizer), network, optimizer, TABLES[rule][3]) == {}
+
+
+def test_another_rule_is_seen_to_differ() -> None:
+    made = plan("sp", "gpt", "adamw", "sp")
+    for rule, (_, networks, optimizers, table) in TABLES.items():
+        if "gpt" in networks and "adamw" in optimizers:
+            assert len(differences(made, "gpt", "adamw", table)) >= len(COLUMNS["gpt"]) / 2, rule
+
+
+@pytest.mark.parametrize(("rule", "network", "optimizer"), CASES)
+def test_values_move_by_these_powers(rule: str, network: str, optimizer: str) -> None:
+    made = plan(rule, network, optimizer)
+    for tensor, column in COLUMNS[network].items():
+        for name, (width, depth) in TABLES[rule][3](optimizer, column).items():
+            for at, (n, d) in enumerate(RATIOS):
+                moved = value(made, f"{tensor}.{name}") * float(n) ** float(width)
+                moved *= float(d) ** float(depth)
+                assert value(made, f"{tensor}.{name}", at) == pytest.approx(moved, rel=1e-12), (tensor, name, at)
+
+
+@pytest.mark.parametrize("rule", BRANCHES)
+def test_branches_shrink_with_depth_alone(rule: str) -> None:
+    made = plan(rule, "gpt", "adamw")
+    for site in ("block.residual.attention", "block.residual.mlp"):
+        assert (order(made, f"{site}.scale"), order(made, f"{site}.scale", "L")) == (0, BRANCHES[rule])
+        assert [value(made, f"{site}.scale", at) for at in range(4)] == pytest.approx(
+            [float(d) ** float(BRANCHES[rule]) for _, d in RATIOS]
+        )
+
+
+@pytest.mark.parametrize("rule", ATTENTION)
+def test_attention_where_heads_grow_in_size(rule: str) -> None:
+    made = plan(rule, "gpt", "adamw", base="N = 64, L = 2, H = 4")
+    assert order(made, "block.attention.logits.scale") == ATTENTION[rule]
+    assert value(made, "block.attention.logits.scale") == 1 / 4
+
+
+@pytest.mark.parametrize("rule", MARKS)
+def test_a_plan_says_what_was_not_read_in_the_source(rule: str) -> None:
+    """In every form that people read."""
+    for form in ("text", "markdown", "latex"):
+        shown = FORMATS[form](plan(rule, "gpt", "adamw"))
+        assert all(mark in shown for mark in MARKS[rule]), form
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_the_checks_of_the_pack_hold(pack: str) -> None:
+    said = of_files([RULES / f"{pack}.scale"], "text")
+    assert said.holds, said.text
+    assert " 0 checks" not in said.text and "checks:" in said.text  # noqa: PT018
