@@ -50,7 +50,9 @@ def _success(claim: nodes.Claim, goals: tuple[str, ...], report: Report, reporte
     found = [f for f in report.findings if f.goal in goals and f.diagnostic.severity == "error"]
     said = [f.diagnostic.message for f in found] or [n.message for n in report.notes]
     what = "fails" if "fail" in verdicts else "is undetermined"
-    message = f"`{claim.term}` is expected under {report.regime.name} and {what}"
+    places = {f.where for f in found}
+    place = f" where {found[0].where}" if len(places) == 1 and found[0].where else ""
+    message = f"`{claim.term}` is expected under {report.regime.name} and {what}{place}"
     reporter.report(codes.EXPECTATION, message, claim.span, notes=_some(said))
 
 

@@ -70,6 +70,16 @@ class Evidence:
         return self.training.limit
 
     @cached_property
+    def passes(self) -> tuple[Step, ...]:
+        """The steps at which values have an order: no stream still grew from copy to copy."""
+        return tuple(step for step in self.training.steps if not step.forward.growing)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps at which values and gradients have an order."""
+        return tuple(step for step in self.passes if not step.backward.growing)
+
+    @cached_property
     def kinds(self) -> dict[str, Kind]:
         return dict(observables(self.structure))
 

@@ -10,7 +10,7 @@ from scalec.check.goal import Goal
 
 
 def _claims(evidence: Evidence) -> Iterator[Claim]:
-    for step in evidence.training.steps:
+    for step in evidence.steps:
         for tensor, weight in evidence.training.world.weights.items():
             entry = step.gradient[tensor]
             if weight.eps is None or weight.lr is None or entry is None:

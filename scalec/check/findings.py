@@ -119,13 +119,15 @@ def unsettled(analyses: Iterable[Analysis], scaling: Scaling) -> Iterator[Findin
         return
     place, step = where(a.cell for a in cells), cells[0].training.limit
     name, top = cells[0].growing
-    cause = top.cause if top else ""
+    backward = step.growing and not step.forward.growing
+    cause = top.cause if top and not backward else ""
     tensor = scaling.tensors.get(cause)
+    subject = f"the gradient of `{name}`" if backward else f"`{name}`"
     what = "grows from copy to copy of its block" if step.growing else f"still changes after {step.index} steps"
     notes = (f"caused by the update of `{cause}`",) if cause else ()
     diagnostic = Diagnostic(
         codes.UNSETTLED,
-        f"`{name}` {what}" + (f" where {place}" if place else ""),
+        f"{subject} {what}" + (f" where {place}" if place else ""),
         tensor.spans.get("lr") if tensor else None,
         notes=notes,
     )

@@ -58,16 +58,17 @@ class Analysis:
 def analyse(world: World, goals: Iterable[Goal]) -> Analysis:
     """Train and judge. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`."""
     evidence = Evidence(train(world))
-    failures = tuple(f for goal in goals if _judgeable(goal, evidence) for f in judge(goal, evidence))
     unjudged = tuple(goal for goal in goals if not _judgeable(goal, evidence))
+    failing = (goal for goal in goals if goal not in unjudged or goal.judged == "every step")
+    failures = tuple(f for goal in failing for f in judge(goal, evidence))
     return Analysis(evidence, failures, rows(evidence), unjudged, evidence.growing())
 
 
 def _judgeable(goal: Goal, evidence: Evidence) -> bool:
-    """A stream that grows from copy to copy has no order: then only what came before it can be judged."""
+    """A stream that grows from copy to copy has no order: only failures that came before it are certain."""
     last = evidence.limit
     return evidence.training.settled or (goal.judged == "every step" and not last.growing) or (
-        goal.judged == "start" and not (last.growing and last.index == 0)
+        goal.judged == "start" and not (last.forward.growing and last.index == 0)
     )
 
 

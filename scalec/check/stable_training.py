@@ -10,7 +10,7 @@ from scalec.check.goal import Goal
 
 
 def _claims(evidence: Evidence) -> Iterator[Claim]:
-    for step in evidence.training.steps:
+    for step in evidence.passes:
         yield from evidence.exceeding(step)
 
 

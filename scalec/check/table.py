@@ -60,14 +60,9 @@ def _subject(row: Term | Gradient) -> tuple[str, ...]:
     return (row.observable, row.tensor, row.term) if isinstance(row, Term) else (row.tensor,)
 
 
-def _steps(evidence: Evidence) -> tuple[Step, ...]:
-    """The steps at which values have an order: not one in which a stream still grew from copy to copy."""
-    return tuple(step for step in evidence.training.steps if not step.growing)
-
-
 def _terms(evidence: Evidence) -> Iterator[Term]:
-    start, steps = evidence.training.steps[0], _steps(evidence)
-    for step in steps:
+    start = evidence.training.steps[0]
+    for step in evidence.passes:
         for op in evidence.weighted:
             for term in TERMS[:1] if step is start else TERMS[1:]:
                 yield _term(evidence, step, op.out, op.tensor, term, step.forward.terms[op.out].named(term))
@@ -78,7 +73,7 @@ def _terms(evidence: Evidence) -> Iterator[Term]:
                 yield _term(evidence, step, name, "", "change", evidence.change(step, name))
             yield _term(evidence, step, name, "", "total", evidence.value(step, name))
     for step, wanted in ((start, TERMS[:1]), (evidence.limit, TERMS[1:])):
-        for found in evidence.reached(step) if step in steps else ():
+        for found in evidence.reached(step) if step in evidence.passes else ():
             if found.observable != found.op.out and found.term in wanted:
                 yield _term(evidence, step, found.observable, found.op.tensor, found.term, found.vector)
 
@@ -93,7 +88,7 @@ def _term(evidence: Evidence, step: Step, observable: str, tensor: str, term: st
 
 
 def _gradients(evidence: Evidence) -> Iterator[Gradient]:
-    for step in _steps(evidence):
+    for step in evidence.steps:
         for tensor, weight in evidence.training.world.weights.items():
             entry = step.gradient[tensor]
             exponent = entry.exponent if entry else None
@@ -102,7 +97,7 @@ def _gradients(evidence: Evidence) -> Iterator[Gradient]:
 
 def _norms(evidence: Evidence) -> Iterator[Gradient]:
     weights = evidence.training.world.weights
-    for step in _steps(evidence):
+    for step in evidence.steps:
         entries = [entry * weights[t].entries.root for t, entry in step.gradient.items() if entry and weights[t].lr]
         norm = evidence.cell.largest(entries)
         yield Gradient("", step.index, _order(norm), norm.exponent if norm else None)
