@@ -117,22 +117,29 @@ class Component:
         return (self.root, *(letter.name for letter in self.word))
 
     @cached_property
-    def tops(self) -> tuple[Magnitude, ...]:
+    def heights(self) -> tuple[Magnitude, ...]:
         """The order now, and after popping letters one by one, counted against the central limit.
 
         A pop brings `letter.gain`, undoes the growth the letter recorded, and where only this letter made
         the component idiosyncratic along an axis, lets a later sum over it be coherent.
         """
-        tops, here = [self.order], self.order
+        heights = [self.order]
         for letter in self.word:
             if not letter.met:
                 break
-            here = here * letter.gain / letter.grown
+            here = heights[-1] * letter.gain / letter.grown
             for axis in letter.own - letter.below:
                 here = here * axis.count.root
-            if not any(here <= top for top in tops):
-                tops.append(here)
-        return tuple(tops)
+            heights.append(here)
+        return tuple(heights)
+
+    @cached_property
+    def needs(self) -> tuple[tuple[Magnitude, ...], ...]:
+        """What one that shares the first `j` letters must be as large as, never to stay below this one."""
+        return tuple(
+            tuple(dict.fromkeys(self.order * later / height for later in self.heights[j + 1 :]))
+            for j, height in enumerate(self.heights)
+        )
 
     def times(self, factor: Magnitude, rule: str, at: str) -> Component:
         """Another size, the same history."""
@@ -189,22 +196,33 @@ def _covers(big: Component, small: Component) -> bool:
 
 
 def prune(vector: Vector) -> Vector:
-    """Drop what stays below another of the same part whatever it still gains (`Component.tops`).
+    """Drop what stays below another of the same part whatever it still gains (`Component.heights`).
 
-    What another one offers is its order and its deps. Of two that would drop each other the first stays.
+    Another one offers its order and its deps; and if their words begin alike, all that popping those
+    letters brings as well. Of two that would drop each other the first stays.
     """
     offers: dict[tuple[str, Magnitude, Deps], int] = {}
+    alike: dict[tuple[str, Deps, Word], dict[Magnitude, int]] = {}
     for i, c in enumerate(vector):
         offers.setdefault((c.part, c.order, c.deps), i)
+        for j in range(1, len(c.word) + 1):
+            alike.setdefault((c.part, c.deps, c.word[:j]), {}).setdefault(c.order, i)
 
-    def dropped(i: int, c: Component) -> bool:
+    def outgrown(i: int, c: Component) -> bool:
         return any(
             c.part == part and _outgrown(c, order, deps)
             and (first < i or not _outgrown(vector[first], c.order, c.deps))
             for (part, order, deps), first in offers.items()
         )  # fmt: skip
 
-    return tuple(c for i, c in enumerate(vector) if not dropped(i, c))
+    def matched(i: int, c: Component) -> bool:
+        return any(
+            c.order <= order and (first < i or not order <= c.order) and all(map(order.__ge__, c.needs[j]))
+            for j in range(1, len(c.heights))
+            for order, first in alike[c.part, c.deps, c.word[:j]].items()
+        )
+
+    return tuple(c for i, c in enumerate(vector) if not outgrown(i, c) and not matched(i, c))
 
 
 def _outgrown(c: Component, order: Magnitude, deps: Deps) -> bool:
@@ -213,7 +231,7 @@ def _outgrown(c: Component, order: Magnitude, deps: Deps) -> bool:
         return False
     for axis in deps - c.deps:
         order = order / axis.count.root
-    return all(map(order.__ge__, c.tops))
+    return all(map(order.__ge__, c.heights))
 
 
 def joined(before: Vector, after: Vector) -> Vector:
