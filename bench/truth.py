@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,8 +39,11 @@ EPS = "10^-14"  # below every gradient entry, as `faithful` asks
 
 @dataclass(frozen=True)
 class Case:
-    """`size` grows through `sizes`, `others` stay; `file` is a rule file beside this one. `seeds`: how many for all
-    tensors together; `alone`: for one tensor at a time. `tunes`: where attributes start."""
+    """`size` grows through `sizes`, `others` stay; `file` is a rule file beside this one.
+
+    `seeds`: how many for all tensors together; `alone`: for one tensor at a time. `tunes`: where attributes
+    start. `further`: larger sizes, asked where slopes disagree.
+    """
 
     file: str
     network: str
@@ -52,6 +55,7 @@ class Case:
     seeds: int = 3
     alone: int = 3
     tunes: tuple[str, ...] = ()
+    further: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -96,7 +100,9 @@ def cases() -> list[Case]:
     mlp = [Case("width", "small_mlp", r, o, "N", WIDTHS, seeds=5) for r in WIDTH_RULES for o in OPTIMIZERS]
     wide = [Case("width", "residual_mlp", "mup_width", o, "N", WIDTHS[:4], "L=2") for o in OPTIMIZERS]
     deep = [
-        Case("depth", "residual_mlp", r, o, "L", (2, 4, 8, 16, 32), "N=32") for r in DEPTH_RULES for o in OPTIMIZERS
+        Case("depth", "residual_mlp", r, o, "L", (2, 4, 8, 16, 32), "N=32", further=(64, 128, 256))
+        for r in DEPTH_RULES
+        for o in OPTIMIZERS
     ]
     gpt = [
         Case(
@@ -113,7 +119,10 @@ def cases() -> list[Case]:
         for r in GPT_RULES
         for o in OPTIMIZERS
     ]
-    deep_gpt = [Case("depth", "tiny_gpt", "depth_one", o, "L", (2, 4, 8, 16), "N=32", alone=1) for o in OPTIMIZERS]
+    deep_gpt = [
+        Case("depth", "tiny_gpt", "depth_one", o, "L", (2, 4, 8, 16), "N=32", alone=1, further=(32, 64))
+        for o in OPTIMIZERS
+    ]
     return [*mlp, *wide, *deep, *gpt, *deep_gpt]
 
 
@@ -127,7 +136,8 @@ def experiment(case: Case, steps: int = 3) -> Experiment:
     regime = Regime(case.size, ("s",), ((case.size, Order.of({"s": 1})),))
     data = token_batch if "V" in planned.program.dimension else vector_batch
     laws = orders(prepare(workspace, operands))
-    return Experiment(load_emitted(planned), laws, regime, case.size, data, case.seeds, case.alone, steps)
+    further = experiment(replace(case, sizes=case.further, further=(), alone=1), steps) if case.further else None
+    return Experiment(load_emitted(planned), laws, regime, case.size, data, case.seeds, case.alone, steps, further)
 
 
 def vector_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
@@ -218,24 +228,42 @@ def summary(outcomes: Iterable[Outcome]) -> list[str]:
 
 
 def disagreements(outcomes: Iterable[Outcome]) -> list[str]:
-    rows = ["| case | term | predicted | measured | reason | |", "|---|---|---|---|---|---|"]
+    """A line for each term: its steps, with their slopes."""
+    lines = ["| case | term | steps | predicted | measured | reason | |", "|---|---|---|---|---|---|---|"]
     for o in outcomes:
+        groups: dict[tuple[str, ...], list[tuple[Row, Reason]]] = {}
         for row, reason in o.reasons.items():
-            rows.append(f"| {o.case.name} | {row.term} | {_numbers(row)} | {reason.kind} | {reason.text} |")
-    return rows
+            key = (f"{row.term.subject} {row.term.kind}", _exponent(row), reason.kind)
+            groups.setdefault(key, []).append((row, reason))
+        for (term, predicted, kind), found in groups.items():
+            steps = ", ".join(str(row.term.step) for row, _ in found)
+            measured = ", ".join(_slope(row) for row, _ in found)
+            lines.append(
+                f"| {o.case.name} | {term} | {steps} | {predicted} | {measured} | {kind} | {found[0][1].text} |"
+            )
+    return lines
 
 
 def disagreements_alone(outcomes: Iterable[Outcome]) -> list[str]:
-    rows = ["| case | trained | term | predicted | measured | reason | |", "|---|---|---|---|---|---|---|"]
+    """A line for each cause, prediction and kind of reason: the terms with their slopes, at the first step each."""
+    lines = ["| case | trained | predicted | measured | reason |", "|---|---|---|---|---|"]
     for o in outcomes:
+        groups: dict[tuple[str, str, str], dict[str, str]] = {}
         for (cause, row), reason in o.reasons_alone.items():
-            rows.append(f"| {o.case.name} | {cause} | {row.term} | {_numbers(row)} | {reason.kind} | {reason.text} |")
-    return rows
+            terms = groups.setdefault((cause, _exponent(row), reason.kind), {})
+            terms.setdefault(f"{row.term.subject} {row.term.kind}", _slope(row))
+        for (cause, predicted, kind), terms in groups.items():
+            measured = "; ".join(f"{term} {slope}" for term, slope in terms.items())
+            lines.append(f"| {o.case.name} | {cause} | {predicted} | {measured} | {kind} |")
+    return lines
 
 
-def _numbers(row: Row) -> str:
-    predicted = "absent" if row.predicted is None else str(row.predicted)
-    return f"{predicted} | {'absent somewhere' if row.fit is None else f'{row.fit.slope:.2f}'}"
+def _exponent(row: Row) -> str:
+    return "absent" if row.predicted is None else str(row.predicted)
+
+
+def _slope(row: Row) -> str:
+    return "absent somewhere" if row.fit is None else f"{row.fit.slope:.2f}"
 
 
 def main() -> None:

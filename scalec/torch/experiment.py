@@ -27,6 +27,7 @@ class Experiment:
     """`emitted` has the plan, whose sizes are those to run; `size` is the dimension that the slopes are over.
 
     `seeds`: how many runs with all tensors trained; `alone`: with one tensor trained, at most as many.
+    `further`: the same at larger sizes, to see where slopes tend.
     """
 
     emitted: Emitted
@@ -37,6 +38,7 @@ class Experiment:
     seeds: int
     alone: int
     steps: int = 3
+    further: Experiment | None = None
     _predicted: dict[str | None, Prediction] = field(default_factory=dict)
     _measured: dict[tuple[str | None, float], Samples] = field(default_factory=dict)
 

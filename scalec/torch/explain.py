@@ -12,6 +12,7 @@ from fractions import Fraction
 from statistics import median
 from typing import Literal
 
+from scalec.calculus.structure import Structure
 from scalec.program.ops import Output
 from scalec.torch.compare import Row
 from scalec.torch.experiment import Experiment
@@ -33,10 +34,10 @@ class Reason:
     `crossover`: of several causes, each with its predicted slope alone, one of a lower order is still the
     larger. `together`: each cause has its predicted slope alone, and the predicted order takes updates of
     several tensors at once: of second order in the rate, and small. `initial`: a gradient whose initial part,
-    of another order, is still larger than its change. `small change`: a value (the stream) is predicted to
-    change by more than it was, so that norms divide by the change; at this rate it has not. `approach`: the
-    slope tends to the prediction as the size grows. `blow-up`: the logits have grown by then, the loss
-    gradient is not modelled. `rate`: another learning rate has the predicted slope, or comes closer.
+    of another order, is still larger than its change. `small change`: a stream is predicted to change by more
+    than it was, so that norms divide by the change; at this rate it has not. `approach`: the slope tends to
+    the prediction as the size grows, here or at sizes beyond. `blow-up`: the logits have grown by then, the
+    loss gradient is not modelled. `rate`: another learning rate has the predicted slope, or comes closer.
     `scatter`: seeds lie on both sides.
     """
 
@@ -55,7 +56,7 @@ def explain(experiment: Experiment, row: Row) -> Reason:
 
 
 def _reasons(experiment: Experiment, row: Row, predicted: Fraction) -> Iterator[Reason]:
-    for reason in (_causes, _initial, _approach, _small_change, _blow_up, _rate, _scatter):
+    for reason in (_causes, _initial, _approach, _further, _small_change, _blow_up, _rate, _scatter):
         found = reason(experiment, row, predicted)
         if found:
             yield found
@@ -68,6 +69,7 @@ def explain_alone(experiment: Experiment, cause: str, row: Row) -> Reason:
     return (
         _initial(experiment, row, row.predicted, cause)
         or _approach(experiment, row, row.predicted)
+        or _further(experiment, row, row.predicted, cause)
         or _small_change(experiment, row, row.predicted, cause)
         or _scatter(experiment, row, row.predicted)
         or UNEXPLAINED
@@ -115,10 +117,23 @@ def _initial(experiment: Experiment, row: Row, predicted: Fraction, only: str | 
     return Reason("initial", f"the change is {share:.2g} of the initial gradient (order {before}) at the largest size")
 
 
+def _further(experiment: Experiment, row: Row, predicted: Fraction, only: str | None = None) -> Reason | None:
+    """At larger sizes the slope agrees, or half of the gap is gone."""
+    if experiment.further is None or row.fit is None:
+        return None
+    sizes = experiment.further.sizes
+    beyond = next((r.fit for r in experiment.further.rows(only) if r.term == row.term), None)
+    gap = abs(row.fit.slope - float(predicted))
+    if beyond is None or not (beyond.near(predicted) or abs(beyond.slope - float(predicted)) <= gap / 2):
+        return None
+    return Reason("approach", f"over {experiment.size} = {sizes[0]:g} to {sizes[-1]:g} the slope is {beyond.slope:.2f}")
+
+
 def _small_change(experiment: Experiment, row: Row, predicted: Fraction, only: str | None = None) -> Reason | None:
-    """Some value is predicted to change by a larger order than it had, and its change is still the smaller part."""
+    """A stream is predicted to change by a larger order than it had, and its change is still the smaller part."""
     orders, measured = experiment.predicted(only), experiment.measured(only)
-    for term, order in orders.items():
+    streams = Structure(experiment.plan.program).stream
+    for term, order in ((t, o) for t, o in orders.items() if t.subject in streams and t in measured):
         before = Term(term.subject, "init", 0)
         initial = orders.get(before)
         if term.kind != "delta" or term.step != row.term.step or order is None or initial is None or order <= initial:

@@ -61,7 +61,7 @@ def test_a_wrong_prediction_is_reported() -> None:
     case = Case("width", "small_mlp", "mup_width", "adam", "N", WIDTHS)
     outcome = Outcome(case, tuple(wrong), {}, {wrong[0]: UNEXPLAINED}, {}, 0.0)
     text = "\n".join(report([outcome]))
-    assert "second effective, step 2 | 1/2 | " in text
+    assert "second effective | 2 | 1/2 | " in text
     assert "0 of 1 terms" in text
 
 
