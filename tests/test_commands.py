@@ -1,4 +1,4 @@
-"""Literate cases with a command: rule files as fences, `$ scalec plan ...` in a console fence.
+"""Literate cases with a command: rule files as fences, `$ scalec plan ...` or `$ scalec check ...` in a console fence.
 
 A file whose first line is `# NAME.scale` is called so, another one `case.scale`. An assertion stands on
 the line it is about: of a rule file, or of the command for what has no place in a file.
@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from scalec.catalogue import CODES
+from scalec.check.goals import DEFAULT
 from scalec.diagnostics import Diagnostic, ScalecError
 from scalec.operands import Operands
-from scalec.pipeline import PlanRequest, plan
+from scalec.pipeline import PlanRequest, check_rule, plan
 from scalec.resolve.load import load
 from tests.literate import ASSERTION, Case, Fence, cases
 
@@ -27,11 +28,10 @@ CASES = [
     for case in cases(path.read_text("utf-8"))
 ]
 
-# Codes that need more than a rule file and a plan: a broken file, another command or option, an analysis.
+# Codes that need more than a rule file and a plan or a check: a broken file, another command or option, a program.
 ELSEWHERE = {
     "limit", "unwritable-file", "underflow",
-    "not-text", "unreadable-file", "unknown-code", "nothing-grows", "reserved-name", "not-whole",
-    *(c.name for c in CODES if c.id.startswith("SC5")),
+    "not-text", "unreadable-file", "unknown-code", "reserved-name", "not-whole", "unsaid",
 }  # fmt: skip
 
 Assertion = tuple[str, int, str, str, str]  # file, line, severity, code, part of the message
@@ -40,7 +40,7 @@ Assertion = tuple[str, int, str, str, str]  # file, line, severity, code, part o
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser()
     options.add_argument("file")
-    for name in ("--rule", "--network", "--optimizer", "--base"):
+    for name in ("--rule", "--network", "--optimizer", "--base", "--regime", "--goal"):
         options.add_argument(name)
     for name in ("--at", "--tune", "--allow-class"):
         options.add_argument(name, action="append", default=[])
@@ -48,13 +48,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(line: str, folder: Path) -> tuple[Diagnostic, ...]:
-    """What `$ scalec plan ...` finds wrong, in a folder with the files of the case."""
+    """What the command finds wrong, in a folder with the files of the case."""
     _, program, command, *words = shlex.split(line, comments=True)
-    assert (program, command) == ("scalec", "plan")
+    assert program == "scalec"
     given = parser().parse_args(words)
     operands = Operands(given.rule, given.network, given.optimizer, tuple(given.allow_class))
     try:
-        plan(load(folder / given.file), operands, PlanRequest(tuple(given.at), given.base, tuple(given.tune)))
+        workspace = load(folder / given.file)
+        match command:
+            case "plan":
+                plan(workspace, operands, PlanRequest(tuple(given.at), given.base, tuple(given.tune)))
+            case "check":
+                goals = given.goal.split(",") if given.goal else DEFAULT
+                return check_rule(workspace, operands, given.regime, goals).diagnostics
+            case _:
+                raise AssertionError(f"no command of a case: {command}")
     except ScalecError as error:
         return error.diagnostics
     return ()

@@ -82,6 +82,8 @@ def _message(failure: Failure, order: str, place: str) -> str:
     name = f"`{claim.tensor}`'s {claim.term} term" if claim.tensor else f"`{claim.subject}`"
     if claim.term in ("epsilon", "decay"):
         name = f"`{claim.tensor}`'s {claim.term}"
+    elif claim.term == "change":
+        name = f"the change of {name}"
     at = f" at `{claim.subject}`" if claim.tensor not in ("", claim.subject) else ""
     if claim.order is None:
         text = f"{name}{at} is absent"

@@ -39,6 +39,7 @@ def check(
     wanted = tuple(GOALS[name] for name in dict.fromkeys(goals))
     structure = Structure(program)
     try:
+        _known(scaling)
         analyses = _analyses(structure, scaling, regime, wanted)
         alone = {t: _terms(_analyses(structure, scaling.training_only(t), regime, ())) for t in causes}
     except UnresolvedError as error:
@@ -48,6 +49,13 @@ def check(
     except UnsupportedError as error:
         return _undetermined(program, regime, wanted, error)
     return _report(program, scaling, regime, wanted, analyses, alone)
+
+
+def _known(scaling: Scaling) -> None:
+    """An optimizer beyond the families is what it declares itself to be, or unknown."""
+    for path, tensor in scaling.tensors.items():
+        if tensor.family == "declared" and tensor.lr is not None and tensor.effect is None:
+            raise UnsupportedError(path, "trained by an optimizer that does not declare its effect")
 
 
 def _analyses(structure: Structure, scaling: Scaling, regime: Regime, goals: tuple[Goal, ...]) -> tuple[Analysis, ...]:

@@ -32,7 +32,7 @@ def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass) -> Te
     return TensorScaling(
         init=law("init.std") if drawn else (UNIT if planned.init.word == "ones" else None),
         lr=law("lr"),
-        family=cast(Family, optimizer.family),
+        family=cast(Family, "declared" if optimizer.family == "other" else optimizer.family),
         scale=tuple(law("scale") or UNIT for _ in planned.tensor.uses),
         eps=law("eps"),
         wd=law("wd"),
