@@ -91,7 +91,7 @@ def _dotted(self: Builder, span: Span, *segments: str) -> str:
 
 def _clause(kind: nodes.Kind) -> Method:
     def make(self: Builder, span: Span, *items: object) -> nodes.Clause:
-        chosen, excluded = items[0] if isinstance(items[0], tuple) else ((), None)
+        chosen, excluded = items[0] if items and isinstance(items[0], tuple) else ((), None)
         qualifiers = _only(nodes.Qualifier, items)
         statements = tuple(item for item in items if isinstance(item, nodes.Set | nodes.Solve))
         return nodes.Clause(kind, chosen, excluded or (), qualifiers, statements, span=span)

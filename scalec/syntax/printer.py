@@ -35,7 +35,8 @@ def _expression(expr: nodes.Expr) -> tuple[str, int]:
         case nodes.Binary("+" | "-" as op, left, right):
             return f"{_at_least(SUM, left)} {op} {_at_least(PRODUCT, right)}", SUM
         case nodes.Binary("*" | "/" as op, left, right):
-            return f"{_dividend(op, left, right)}{op}{_at_least(SIGN, right)}", PRODUCT
+            text = _at_least(SIGN, right)
+            return f"{_dividend(op, left, text)}{op}{text}", PRODUCT
         case nodes.Binary("^", base, exponent):
             return f"{_at_least(ATOM, base)}^{_exponent(exponent)}", POWER
         case nodes.Binary():
@@ -53,10 +54,10 @@ def _exponent(expr: nodes.Expr) -> str:
     return _at_least(ATOM, expr)
 
 
-def _dividend(op: str, left: nodes.Expr, right: nodes.Expr) -> str:
+def _dividend(op: str, left: nodes.Expr, right: str) -> str:
     """`x^-1/2` is refused by the parser, so a power over a number stands in parentheses."""
     text = _at_least(PRODUCT, left)
-    if op == "/" and isinstance(right, nodes.Number) and UNCLEAR_POWER.search(text):
+    if op == "/" and right[0].isdigit() and UNCLEAR_POWER.search(text):
         return f"({text})"
     return text
 
