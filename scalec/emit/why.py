@@ -5,7 +5,7 @@ A name is the path of a tensor or site, or `run`, with an attribute after a dot 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, did_you_mean
@@ -19,7 +19,10 @@ Said = Quantity | Choice
 
 
 def why(plan: Plan, name: str) -> str:
-    """Every clause that acted on a value and every one that lost. Raises ScalecError for an unknown name."""
+    """Every clause that acted on a value, every one that lost, and what the rules cite that acted.
+
+    Raises ScalecError for an unknown name.
+    """
     known = _values(plan)
     if name in known:
         chosen = {f"{name}.{attribute}": value for attribute, value in known[name].items()}
@@ -29,7 +32,8 @@ def why(plan: Plan, name: str) -> str:
     if not chosen:
         every = [*known, *(f"{place}.{attribute}" for place, said in known.items() for attribute in said)]
         Reporter().fail(codes.UNKNOWN_NAME, f"the plan has no `{name}`", helps=did_you_mean(name, every))
-    return "\n".join(line for title, value in chosen.items() for line in _explain(plan, title, value)) + "\n"
+    lines = [line for title, value in chosen.items() for line in _explain(plan, title, value)]
+    return "\n".join([*lines, *_sources(plan, chosen.values())]) + "\n"
 
 
 def _values(plan: Plan) -> dict[str, Mapping[str, Said]]:
@@ -55,6 +59,14 @@ def _explain(plan: Plan, title: str, value: Said) -> Iterator[str]:
     if not value.origins:
         yield "  by default"
     yield from _clauses("over", value.losers)
+
+
+def _sources(plan: Plan, values: Iterable[Said]) -> Iterator[str]:
+    """What the rules cite whose clauses acted."""
+    acted = {origin.rule for value in values for origin in value.origins}
+    for rule, text in plan.cites:
+        if rule in acted:
+            yield f"{rule}: {text}"
 
 
 def _clauses(word: str, origins: tuple[Origin, ...]) -> Iterator[str]:

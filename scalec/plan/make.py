@@ -113,7 +113,7 @@ class _Planner:
             tensors,
             sites,
             run,
-            tuple(dict.fromkeys(map(cite_text, self.rule.cites))),
+            tuple((rule, cite_text(cite)) for rule, cite in self.rule.cites),
         )
         check_values(made, self.reporter)
         self.reporter.stop_on_errors()

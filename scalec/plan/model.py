@@ -101,7 +101,7 @@ class PlannedSite:
 class Plan:
     """`base`: base sizes of all dimensions of the program; `given`: for each requested size what the
     user named; `freed`: dimensions named there or in the base, which do not follow their default;
-    `cites`: the sources of the rule and its ancestors, as the files write them."""
+    `cites`: sources of the rule and its ancestors, each after the rule that cites it."""
 
     rule: str
     file: str
@@ -113,7 +113,7 @@ class Plan:
     tensors: tuple[PlannedTensor, ...]
     sites: tuple[PlannedSite, ...]
     run: Mapping[str, Quantity | Choice]
-    cites: tuple[str, ...] = ()
+    cites: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def tensor(self) -> dict[str, PlannedTensor]:

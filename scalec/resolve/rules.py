@@ -39,12 +39,12 @@ class RuleClause:
 
 @dataclass(frozen=True)
 class RuleSet:
-    """A rule with its ancestors: clauses in order of precedence, base sizes, citations."""
+    """A rule with its ancestors: clauses in order of precedence, base sizes, citations with the rules they stand in."""
 
     name: str
     clauses: tuple[RuleClause, ...]
     base: tuple[nodes.Size, ...]
-    cites: tuple[nodes.Cite, ...]
+    cites: tuple[tuple[str, nodes.Cite], ...]
     span: Span
 
 
@@ -67,7 +67,7 @@ class _Flattener:
         self.reporter = reporter
         self.clauses: list[RuleClause] = []
         self.base: list[nodes.Size] = []
-        self.cites: list[nodes.Cite] = []
+        self.cites: list[tuple[str, nodes.Cite]] = []
         self.done: dict[tuple[str, str], tuple[dict[str, nodes.Expr], nodes.Ref]] = {}
 
     def visit(self, found: Found, ref: nodes.Ref, path: tuple[tuple[str, str], ...]) -> None:
@@ -140,7 +140,7 @@ class _Flattener:
             match part:
                 case nodes.Cite():
                     if owners is None or owners & set(self.optimizers):
-                        self.cites.append(part)
+                        self.cites.append((rule, part))
                 case nodes.Base():
                     self._base(part.sizes, unit)
                 case nodes.Demand():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scalec.checking import of_files
-from scalec.emit.table import FORMATS
+from scalec.emit.table import FORMATS, why
 from scalec.operands import Operands
 from scalec.pipeline import PlanRequest
 from scalec.pipeline import plan as planned
@@ -139,3 +139,11 @@ def test_the_checks_of_the_pack_hold(pack: str) -> None:
     said = of_files([RULES / f"{pack}.scale"], "text")
     assert said.holds, said.text
     assert " 0 checks" not in said.text and "checks:" in said.text  # noqa: PT018
+
+
+def test_what_a_value_comes_from_is_said_with_it() -> None:
+    """`--why` shows what the rules cite that acted, and no other's."""
+    made = plan("depth_mup", "gpt", "adamw")
+    assert "depth_mup: cite arXiv:2310.02244 \"derived: eps, from the branch's" in why(made, "block.mlp.up.eps")
+    assert "derived" not in why(made, "readout.eps")
+    assert "derived" not in why(plan("depth_mup", "gpt", "sgd"), "block.mlp.up.lr")

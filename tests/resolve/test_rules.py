@@ -66,7 +66,12 @@ def test_what_stands_in_the_file_under_work_is_its_own() -> None:
 def test_base_sizes_and_citations_are_gathered() -> None:
     rule = rule_of("rule top { base N = 64, L = 2  cite arXiv:1 } rule mine extends top { base N = 128 cite arXiv:2 }")
     assert [s.name for s in rule.base] == ["N", "L", "N"]
-    assert [c.reference for c in rule.cites] == ["arXiv:1", "arXiv:2"]
+    assert [(name, c.reference) for name, c in rule.cites] == [("top", "arXiv:1"), ("mine", "arXiv:2")]
+
+
+def test_a_citation_of_another_optimizers_section_is_left_out() -> None:
+    rule = rule_of("rule mine { for sgd { cite arXiv:1 } for adam, adamw { cite arXiv:2 } }")
+    assert [c.reference for _, c in rule.cites] == ["arXiv:2"]
 
 
 # ---- parameters ------------------------------------------------------------------------------
