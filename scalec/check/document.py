@@ -109,7 +109,7 @@ def as_json(report: Report) -> str:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of `scalec.check/1`."""
-    return CheckDocument.model_json_schema(by_alias=True)
+    return CheckDocument.model_json_schema(by_alias=True, mode="serialization")
 
 
 def _exponents(order: Order | None) -> Exponents | None:

@@ -67,8 +67,10 @@ def analyse(world: World, goals: Iterable[Goal]) -> Analysis:
 def _judgeable(goal: Goal, evidence: Evidence) -> bool:
     """A stream that grows from copy to copy has no order: only failures that came before it are certain."""
     last = evidence.limit
-    return evidence.training.settled or (goal.judged == "every step" and not last.growing) or (
-        goal.judged == "start" and not (last.forward.growing and last.index == 0)
+    return (
+        evidence.training.settled
+        or (goal.judged == "every step" and not last.growing)
+        or (goal.judged == "start" and not (last.forward.growing and last.index == 0))
     )
 
 

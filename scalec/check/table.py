@@ -82,9 +82,7 @@ def _term(evidence: Evidence, step: Step, observable: str, tensor: str, term: st
     top: Component | None = evidence.largest(vector)
     if top is None:
         return Term(observable, tensor, term, step.index, None, None)
-    return Term(
-        observable, tensor, term, step.index, top.order.order, top.order.exponent, top.cause, chain_of(top)
-    )
+    return Term(observable, tensor, term, step.index, top.order.order, top.order.exponent, top.cause, chain_of(top))
 
 
 def _gradients(evidence: Evidence) -> Iterator[Gradient]:
