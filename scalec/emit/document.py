@@ -35,6 +35,7 @@ class Subject(_Model):
     optimizers: dict[str, str] = Field(description="name to class")
     base: dict[str, int | float]
     sizes: dict[str, int | float]
+    cites: list[str] = Field(description="sources of the rule and its ancestors")
 
 
 class Init(_Model):
@@ -103,6 +104,7 @@ def plan_document(plan: Plan, sizes: Sizes) -> PlanDocument:
             optimizers={name: c.path for name, c in plan.optimizers.items()},
             base={name: plain_number(v) for name, v in plan.base.items()},
             sizes={name: plain_number(v) for name, v in sizes.items()},
+            cites=list(plan.sources),
         ),
         tensors=[at.tensor(t) for t in plan.tensors],
         sites=[at.site(s) for s in plan.sites],

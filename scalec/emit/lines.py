@@ -110,4 +110,4 @@ def footer(plan: Plan) -> list[str]:
         else:
             shown = ", ".join(dict.fromkeys(f"{plan.value(value, s):.6g}" for s in sizes)) or formula_text(value)
         lines.append(f"run.{name} = {shown}")
-    return [*lines, *dict.fromkeys(text for _, text in plan.cites)]
+    return [*lines, *plan.sources]

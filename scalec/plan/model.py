@@ -123,6 +123,11 @@ class Plan:
     def site(self) -> dict[str, PlannedSite]:
         return {s.site.path: s for s in self.sites}
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What is cited, each once."""
+        return tuple(dict.fromkeys(text for _, text in self.cites))
+
     def value(self, quantity: Quantity, sizes: Mapping[str, Fraction]) -> float:
         """The number at a size, by the same float operations as the emitted code."""
         number = evaluate(quantity.formula, self.environment(sizes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
@@ -128,10 +129,12 @@ def test_attention_where_heads_grow_in_size(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", MARKS)
 def test_a_plan_says_what_was_not_read_in_the_source(rule: str) -> None:
-    """In every form that people read."""
+    """In every form that people read, and in the one for programs."""
     for form in ("text", "markdown", "latex"):
         shown = FORMATS[form](plan(rule, "gpt", "adamw"))
         assert all(mark in shown for mark in MARKS[rule]), form
+    cited = json.loads(FORMATS["json"](plan(rule, "gpt", "adamw")))[0]["subject"]["cites"]
+    assert all(any(mark in text for text in cited) for mark in MARKS[rule])
 
 
 @pytest.mark.parametrize("pack", PACKS)
