@@ -30,8 +30,9 @@ def why(plan: Plan, name: str) -> str:
         single = {f"{p}.{a}": value for p, said in known.items() for a, value in said.items()}
         chosen = {name: single[name]} if name in single else {}
     if not chosen:
-        every = [*known, *(f"{place}.{attribute}" for place, said in known.items() for attribute in said)]
-        Reporter().fail(codes.UNKNOWN_NAME, f"the plan has no `{name}`", helps=did_you_mean(name, every))
+        place, _, attribute = name.rpartition(".")
+        near = [*known, *(f"{p}.{a}" for p, said in known.items() for a in said if p == place or a == attribute)]
+        Reporter().fail(codes.UNKNOWN_NAME, f"the plan has no `{name}`", helps=did_you_mean(name, near))
     lines = [line for title, value in chosen.items() for line in _explain(plan, title, value)]
     return "\n".join([*lines, *_sources(plan, chosen.values())]) + "\n"
 
