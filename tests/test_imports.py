@@ -10,6 +10,8 @@ import pytest
 
 from tests.sources import ROOT
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = f"{ROOT / 'examples' / 'gpt.scale'}:gpt_mup"
 
 # What costs tens of milliseconds or more to import; nobody pays for it unasked. (pydantic is not in the list:
