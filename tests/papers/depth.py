@@ -62,6 +62,7 @@ def completed_p(alpha: Fraction) -> dict[str, Entries]:
             "wd": power(1),
             "scale": power(),
         },
+        "qk gain": {"lr": power(0, alpha - 1), "eps": power(0, -alpha), "wd": power()},
         "gain": {"lr": power(), "eps": power(), "wd": power()},
         "output": {"init.std": power(-1), "lr": power(-1), "eps": power(), "wd": power(1), "scale": power()},
     }
