@@ -23,7 +23,7 @@ from bench.harness import write_results
 from tests.fuzzing import KINDS, bounded, built_on_meta, case, fate
 from tests.sources import ROOT
 
-SHARES = {"derived": 0.5, "mutated": 0.4, "composed": 0.1}
+SHARES = {"derived": 0.65, "mutated": 0.32, "composed": 0.03}
 START = 10**18
 CHUNK = 500  # cases in one task
 LINTED, BUILT = 10, 20  # of compiled cases, one in so many

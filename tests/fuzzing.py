@@ -163,14 +163,14 @@ def _depth(rule: Rule, known: dict[str, int]) -> int | None:
 def derived(random: Random) -> Case:
     """Some declarations of the grammar; what their names mean is left to chance."""
     starts = (*(str(option.expansion[0].name) for option in _grammar()[0]["_declaration"]), *LARGE)
-    words = [word for _ in range(random.randint(1, 3)) for word in _sentence(random.choice(starts), random)]
+    words = [word for _ in range(random.randint(1, 2)) for word in _sentence(random.choice(starts), random)]
     return Case(random.choice(("", "use std.mup\n")) + " ".join(words))
 
 
 def _sentence(start: str, random: Random) -> Iterator[str]:
     """Words of a derivation; once the budget is spent, every choice is the one that ends soonest."""
     rules, texts, depth = _grammar()
-    budget = random.randint(10, 60)
+    budget = random.randint(8, 45)
     stack: list[NonTerminal | Terminal] = [NonTerminal(start)]
     while stack:
         symbol = stack.pop()
@@ -242,7 +242,9 @@ def mutated(random: Random) -> Case:
                 words[place] = _typed_again(words[place], random)
     rules = [words[i + 2] for i, word in enumerate(words[:-2]) if word == "rule"]
     networks = [words[i + 2] for i, word in enumerate(words[:-2]) if word == "network"]
-    return Case("".join(words), rules[0] if rules else "mup", networks[0] if networks else "gpt", "adamw", "N=128,L=2")
+    rule, network = rules[0] if rules else "mup", networks[0] if networks else "gpt"
+    deep = ",L=2" if network == "gpt" else ""
+    return Case("".join(words), rule, network, "adamw", f"N=128{deep}", f"N=64{deep}")
 
 
 def _typed_again(word: str, random: Random) -> str:

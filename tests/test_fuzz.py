@@ -22,7 +22,7 @@ from tests import fuzzing
 from tests.fuzzing import KINDS, Case, assert_said, bounded, built_on_meta, case, fate
 from tests.sources import ROOT
 
-SHARES = {"derived": (1250, 4), "mutated": (1050, 4), "composed": (400, 2)}  # cases in a test, and tests
+SHARES = {"derived": (1700, 4), "mutated": (750, 4), "composed": (100, 2)}  # cases in a test, and tests
 PARTS = [pytest.param(kind, part, id=f"{kind}-{part}") for kind, (_, parts) in SHARES.items() for part in range(parts)]
 
 

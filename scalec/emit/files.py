@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
 from scalec.emit.manifest import manifest_text
 from scalec.emit.model import model_text
@@ -17,6 +18,7 @@ from scalec.emit.names import Stamp, check_names
 from scalec.emit.optim import optim_text
 from scalec.emit.train import train_text
 from scalec.plan.model import Plan
+from scalec.symbolic.text import plain
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ def emit(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp) -> tuple[Emitt
     """
     reporter = Reporter()
     check_names(plan.program, reporter)
+    _check_defaults(plan, sizes, reporter)
     reporter.stop_on_errors()
     files = (
         EmittedFile("model.py", model_text(plan, sizes, stamp, reporter)),
@@ -41,3 +44,11 @@ def emit(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp) -> tuple[Emitt
     )
     reporter.stop_on_errors()
     return files
+
+
+def _check_defaults(plan: Plan, sizes: Mapping[str, Fraction], reporter: Reporter) -> None:
+    """The emitted configuration computes every default as a whole number, also where no tensor has that side."""
+    for dim in plan.program.dimensions:
+        if dim.default is not None and dim.name not in plan.freed and sizes[dim.name].denominator != 1:
+            said = f"the default of `{dim.name}` is `{plain(dim.default)}` = {sizes[dim.name]}, not a whole number"
+            reporter.report(codes.NOT_WHOLE, said, helps=[f"name the size: `--at {dim.name}=...`"])
