@@ -9,21 +9,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scalec.api import __version__, compile_to, load, make_plan
+    from scalec.api import __version__, check_rule, compile_to, load, make_plan
+    from scalec.check.report import Report
     from scalec.diagnostics import Diagnostic, ScalecError
     from scalec.plan.model import Plan
 
 _HOMES = {
     "load": "scalec.api",
     "make_plan": "scalec.api",
+    "check_rule": "scalec.api",
     "compile_to": "scalec.api",
     "Plan": "scalec.plan.model",
+    "Report": "scalec.check.report",
     "Diagnostic": "scalec.diagnostics",
     "ScalecError": "scalec.diagnostics",
     "__version__": "scalec.api",
 }
 
-__all__ = ["Diagnostic", "Plan", "ScalecError", "__version__", "compile_to", "load", "make_plan"]
+__all__ = [
+    "Diagnostic",
+    "Plan",
+    "Report",
+    "ScalecError",
+    "__version__",
+    "check_rule",
+    "compile_to",
+    "load",
+    "make_plan",
+]
 
 
 def __getattr__(name: str) -> object:

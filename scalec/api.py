@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from scalec import pipeline
+from scalec.check.goals import DEFAULT
+from scalec.check.report import Report
 from scalec.operands import Operands
 from scalec.plan.model import Plan
 from scalec.resolve import load as files
@@ -42,6 +44,24 @@ def make_plan(
     """
     request = pipeline.PlanRequest(tuple(map(_text, at)), None if base is None else _text(base), tuple(tune))
     return pipeline.plan(workspace, Operands(rule, network, optimizer), request)
+
+
+def check_rule(
+    workspace: Workspace,
+    *,
+    regime: str,
+    rule: str | None = None,
+    network: str | None = None,
+    optimizer: str | None = None,
+    goals: Sequence[str] = DEFAULT,
+    causes: Sequence[str] = (),
+) -> Report:
+    """Prove or refute desiderata of a rule as sizes grow, without running anything.
+
+    `regime` is a name or several at once, `"width + depth"`. `causes` are tensors whose effects the report
+    also lists alone (`Report.alone`), all others frozen.
+    """
+    return pipeline.check_rule(workspace, Operands(rule, network, optimizer), regime, goals, causes)
 
 
 def compile_to(

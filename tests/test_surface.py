@@ -11,12 +11,17 @@ import pytest
 
 import scalec
 
-SURFACE = ("Diagnostic", "Plan", "ScalecError", "__version__", "compile_to", "load", "make_plan")
+SURFACE = (
+    "Diagnostic", "Plan", "Report", "ScalecError", "__version__", "check_rule", "compile_to", "load", "make_plan",
+)  # fmt: skip
 SIGNATURES = {
     "load": "(path: 'Path | str') -> 'Workspace'",
     "make_plan": "(workspace: 'Workspace', *, rule: 'str | None' = None, network: 'str | None' = None,"
     " optimizer: 'str | None' = None, at: 'Sequence[Sizes]' = (), base: 'Sizes | None' = None,"
     " tune: 'Sequence[str]' = ()) -> 'Plan'",
+    "check_rule": "(workspace: 'Workspace', *, regime: 'str', rule: 'str | None' = None,"
+    " network: 'str | None' = None, optimizer: 'str | None' = None, goals: 'Sequence[str]' = ('stable_init',"
+    " 'stable_training', 'nontrivial', 'maximal_update', 'faithful'), causes: 'Sequence[str]' = ()) -> 'Report'",
     "compile_to": "(folder: 'Path | str', workspace: 'Workspace', *, rule: 'str | None' = None,"
     " network: 'str | None' = None, optimizer: 'str | None' = None, at: 'Sizes' = '', base: 'Sizes | None' = None,"
     " tune: 'Sequence[str]' = ()) -> 'tuple[Path, ...]'",
@@ -51,6 +56,13 @@ def test_a_plan_in_three_lines() -> None:
     assert isinstance(plan, scalec.Plan)
     assert [int(sizes["N"]) for sizes in plan.sizes] == [128, 256]
     assert plan.value(plan.tensor["block.mlp.up"].numbers["lr"], plan.sizes[1]) == 0.125
+
+
+def test_a_check_in_two_lines() -> None:
+    report = scalec.check_rule(scalec.load(EXAMPLE), rule="mup", network="mlp", optimizer="adam", regime="width")
+    assert isinstance(report, scalec.Report)
+    assert report.verdict == "pass"
+    assert str(report.called("readout.init")[0].order) == "N^(-1/2)"
 
 
 def test_files_are_written_where_asked(tmp_path: Path) -> None:
