@@ -75,14 +75,14 @@ def _judgeable(goal: Goal, evidence: Evidence) -> bool:
 
 
 def judge(goal: Goal, evidence: Evidence) -> Iterator[Failure]:
-    """The failures of a goal: for each subject and term the last one, since the first step that has it."""
-    last: dict[tuple[object, ...], Failure] = {}
+    """The failures of a goal: for each subject and term the first one, since what follows builds on it."""
+    found: dict[tuple[object, ...], Failure] = {}
     for claim in goal.claims(evidence):
         for region, above in _failing(claim, evidence.cell):
             key = (claim.subject, claim.tensor, claim.term, above, region.rays)
-            since = last[key].since if key in last else claim.step
-            last[key] = Failure(goal, claim, region, above, since, claim.step < evidence.limit.index)
-    yield from last.values()
+            first = found[key].claim if key in found else claim
+            found[key] = Failure(goal, first, region, above, first.step, claim.step < evidence.limit.index)
+    yield from found.values()
 
 
 def _failing(claim: Claim, cell: Cell) -> Iterator[tuple[Cell, bool]]:

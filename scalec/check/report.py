@@ -70,7 +70,7 @@ class Gradient:
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim that does not hold. `step`: the last step judged; `since`: the first at which it fails."""
+    """A claim that does not hold. `step`: that of `order`; `since`: the first at which it fails anywhere."""
 
     goal: str
     subject: str

@@ -13,12 +13,17 @@ TERMS = ("init", "effective", "propagating", "total")
 
 
 def report_text(report: Report, *, steps: bool = False) -> str:
-    """The table at the limit (`steps`: at every step) and a verdict a line. Findings are diagnostics."""
+    """The table at the limit, or at the first step that is unstable (`steps`: at all), and a verdict a line.
+
+    Orders after an unstable step are formal, since every update multiplies them. Findings are diagnostics.
+    """
     growth = ", ".join(f"{name} ~ {order}" for name, order in report.regime.growth)
     lines = [f"{report.network} as {growth}", ""]
     last = max((t.step for t in report.terms), default=0)
-    for step in range(last + 1) if steps else [last]:
-        lines += [f"step {step}" if step < last else _last(report, step), *_table(report, step), ""]
+    first = min((f.since for f in report.findings if f.diagnostic.code is codes.STABLE_TRAINING), default=last)
+    for step in range(last + 1) if steps else [min(first, last)]:
+        unstable = ", the first that is unstable" if step == first else ""
+        lines += [f"step {step}{unstable}" if step < last else _last(report, step), *_table(report, step), ""]
     lines += _verdicts(report)
     return "\n".join(lines) + "\n"
 
