@@ -29,6 +29,8 @@ def report_text(report: Report, *, steps: bool = False) -> str:
 
 
 def _last(report: Report, step: int) -> str:
+    if not report.terms:
+        return "no step has orders"
     if None not in report.limits.values():
         return f"at the limit, step {step}"
     some = [where for where, limit in report.limits.items() if limit is None and where]
