@@ -67,5 +67,5 @@ def test_a_derivation_says_where_it_holds() -> None:
 
 
 def test_an_unknown_term_is_a_finding() -> None:
-    with pytest.raises(ScalecError, match="no term `hidden.chang`"):
+    with pytest.raises(ScalecError, match=r"no term `hidden\.chang`"):
         why(report("", "mlp", "adam", "width"), "hidden.chang")
