@@ -108,6 +108,22 @@ def test_published_files_are_laid_out_once_and_for_all(path: Path) -> None:
     assert_settles(path.read_text("utf-8"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "network n { dims x; base(a) }",
+        "network n { let a = { let b = { }; dims(c) } }",
+        "rule r { tensor * { lr = a; optimizer = b; base ~ 1; dims = 2 } }",
+        "regime r { N ~ a; class ~ b; dim ~ c }",
+        "rule r { run { } }",
+        "law a = b^3/(2^-1)",
+    ],
+)
+def test_what_the_fuzzer_found_settles(text: str) -> None:
+    """Names that are words of the language elsewhere, and other rarities."""
+    assert_settles(text)
+
+
 @hypothesis_settings(max_examples=60)
 @given(mutated())
 def test_any_text_is_laid_out_once_and_for_all_or_refused(text: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any, cast
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedToken
 from lark.lark import PostLex
 from lark.lexer import PatternStr
+from lark.parsers.lalr_analysis import Shift
 
 from scalec.catalogue import LIMIT, NOT_TEXT, SYNTAX, UNREADABLE
 from scalec.diagnostics import Code, Diagnostic, Reporter, ScalecError
@@ -170,6 +171,7 @@ class _Pass:
                 if token.type == "COMMENT":
                     self.comments.append((self._span(token).start, token.rstrip()))
                 else:
+                    token = self._as_name(token, machine.parser_state)
                     machine.feed_token(token)
                     self._take(_Word(token.type, str(token), self._span(token)))
             return cast("Tree[Token]", machine.feed_eof(token))
@@ -178,6 +180,20 @@ class _Pass:
         except UnexpectedToken as error:
             at_end = error.token.type == "$END"
             raise self._mistake(self._end() if at_end else self._word_at(self._span(error.token).start)) from None
+
+    def _as_name(self, token: Token, state: Any) -> Token:
+        """A keyword where it cannot stand is a name. The lexer asks the table, which for brevity takes some
+        places for one; here the whole stack is asked."""
+        if token.type == "NAME" or not token.isidentifier():
+            return token
+        table, stack = state.parse_conf.parse_table.states, list(state.state_stack)
+        while token.type in table[stack[-1]]:
+            action, rule = table[stack[-1]][token.type]
+            if action is Shift:
+                return token
+            del stack[len(stack) - len(rule.expansion) :]
+            stack.append(table[stack[-1]][rule.origin.name][1])
+        return Token.new_borrow_pos("NAME", token.value, token)
 
     def _span(self, token: Token) -> Span:
         assert token.start_pos is not None
