@@ -10,7 +10,7 @@ import pytest
 from scalec.program import ops
 from scalec.program.program import Axis, Program, Use
 from scalec.program.verify import violations
-from scalec.resolve.load import load_standard
+from scalec.resolve.load import load_standard, standard_files
 from scalec.symbolic.formula import number
 from tests.planning import assert_sound, program_of
 
@@ -25,7 +25,8 @@ def program() -> Program:
 
 @pytest.mark.parametrize("name", sorted(STANDARD))
 def test_standard_networks_are_sound(name: str) -> None:
-    assert_sound(program_of("", name))
+    """Those that a pack declares for itself too: the text uses every pack."""
+    assert_sound(program_of("\n".join(f"use {key}" for key in standard_files()), name))
 
 
 def with_operations(program: Program, change: Callable[[ops.Operation], ops.Operation | None]) -> Program:
