@@ -38,9 +38,7 @@ UNWRITABLE = Code(
 )
 
 # ---- SC2xx: names and files ------------------------------------------------------------------
-UNKNOWN_NAME = Code(
-    "SC201", "unknown-name", "error", "Nothing of this name is declared here or in what the file uses."
-)
+UNKNOWN_NAME = Code("SC201", "unknown-name", "error", "Nothing of this name is declared here or in what the file uses.")
 DUPLICATE_NAME = Code(
     "SC202",
     "duplicate-name",
@@ -53,9 +51,7 @@ FILE_NOT_FOUND = Code(
     "error",
     "`use` takes `std.NAME` or a path to a `.scale` file, relative to the file it stands in.",
 )
-CYCLE = Code(
-    "SC204", "cycle", "error", "Rules, networks and optimizers may extend others, but never themselves."
-)
+CYCLE = Code("SC204", "cycle", "error", "Rules, networks and optimizers may extend others, but never themselves.")
 AMBIGUOUS = Code("SC205", "ambiguous", "error", "Several things fit and scalec does not guess.")
 ARGUMENTS = Code("SC206", "arguments", "error", "The arguments do not match the parameters.")
 UNKNOWN_CODE = Code("SC207", "unknown-code", "error", "No diagnostic has this code or name.")
@@ -130,7 +126,12 @@ BLOCK_PLACE = Code(
     "error",
     "The block cannot stand here: the network starts with what reads its input and ends with a readout, and a residual keeps the width.",
 )
-NOTHING_GROWS = Code("SC309", "nothing-grows", "error", "A regime lets at least one size grow; where nothing grows there is nothing to prove.")
+NOTHING_GROWS = Code(
+    "SC309",
+    "nothing-grows",
+    "error",
+    "A regime lets at least one size grow; where nothing grows there is nothing to prove.",
+)
 
 # ---- SC4xx: planning -------------------------------------------------------------------------
 NO_MATCH = Code(
@@ -251,9 +252,16 @@ NO_TRANSFER = Code(
     "warning",
     "The calculus has no rule for this, so the verdict is `undetermined`: unknown never means fine.",
 )
-IDLE_DIMENSION = Code("SC514", "idle-dimension", "error", "The regime lets a size grow that nothing in the network depends on.")
+IDLE_DIMENSION = Code(
+    "SC514", "idle-dimension", "error", "The regime lets a size grow that nothing in the network depends on."
+)
 UNSAID = Code("SC515", "unsaid", "error", "The rule does not say how a tensor is scaled.")
-EXPECTATION = Code("SC516", "expectation", "error", "A `check` block expects something that the calculus refutes, or a failure that does not happen.")
+EXPECTATION = Code(
+    "SC516",
+    "expectation",
+    "error",
+    "A `check` block expects something that the calculus refutes, or a failure that does not happen.",
+)
 
 # ---- SC6xx: emission -------------------------------------------------------------------------
 RESERVED_NAME = Code(

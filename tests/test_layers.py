@@ -103,7 +103,5 @@ def test_a_package_outside_its_room_is_noticed() -> None:
 
 
 def test_downwards_is_fine() -> None:
-    assert not _violations_of(
-        "scalec.emit.model", "from scalec import plan, source\nfrom scalec.plan.x import y"
-    )
+    assert not _violations_of("scalec.emit.model", "from scalec import plan, source\nfrom scalec.plan.x import y")
     assert not _violations_of("scalec.syntax.nodes", "from scalec.symbolic.order import Order")

@@ -72,8 +72,6 @@ def _python(folder: Path, *arguments: str) -> str:
 
 
 def _run(command: list[str], folder: Path, **env: str) -> str:
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | env, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=folder, env=os.environ | env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -80,9 +80,7 @@ def _marked(c: Component, factor: str, has_mean: bool, cell: Cell) -> Component:
 # ---- products --------------------------------------------------------------------------------
 def multiply(op: Multiply, x: Vector, y: Vector, cell: Cell) -> Vector:
     """`x * y`, coordinate by coordinate, seen as `x` times a factor and as `y` times a factor."""
-    return union(
-        _times_factor(x, y, op.y, op.mean_y, op.out, cell), _times_factor(y, x, op.x, op.mean_x, op.out, cell)
-    )
+    return union(_times_factor(x, y, op.y, op.mean_y, op.out, cell), _times_factor(y, x, op.x, op.mean_x, op.out, cell))
 
 
 def multiply_back(op: Multiply, d: Vector, x: Vector, y: Vector, cell: Cell) -> tuple[Vector, Vector]:
@@ -94,9 +92,7 @@ def multiply_back(op: Multiply, d: Vector, x: Vector, y: Vector, cell: Cell) -> 
 
 def _times_factor(x: Vector, factor: Vector, name: str, has_mean: bool, at: str, cell: Cell) -> Vector:
     sizes = scalars(factor)
-    return union(
-        product(_marked(c, name, has_mean, cell), s, "size of the other factor", at) for c in x for s in sizes
-    )
+    return union(product(_marked(c, name, has_mean, cell), s, "size of the other factor", at) for c in x for s in sizes)
 
 
 def weighted(scalar: Vector, x: Vector, at: str) -> Vector:
@@ -141,5 +137,3 @@ def normalise_back(op: Normalise, d: Vector, x: Vector, length: Magnitude, cell:
     overlap = dot(length, straight, direction, op.out)
     along = each(overlap, lambda c: c.times(length.inverse, "mean over coordinates", op.out))
     return union(straight, weighted(along, direction, op.out))
-
-

@@ -361,9 +361,7 @@ class CheckDecl(Node):
     claims: tuple[Claim, ...]
 
 
-Declaration = (
-    Use | Dim | RegimeDecl | NetworkDecl | OptimizerDecl | RuleDecl | Derived | LawDecl | GoalDecl | CheckDecl
-)
+Declaration = Use | Dim | RegimeDecl | NetworkDecl | OptimizerDecl | RuleDecl | Derived | LawDecl | GoalDecl | CheckDecl
 
 
 @dataclass(frozen=True)

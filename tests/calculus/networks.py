@@ -192,4 +192,3 @@ def change(of: Rule, path: str, **factors: Formula | None) -> Rule:
         return replace(scaling, **new)
 
     return changed
-

@@ -125,8 +125,11 @@ def test_assert_names_notices():
 
 
 FACTORS = {
-    "rate up": {"lr": THIRD}, "rate down": {"lr": inverse(THIRD)}, "init up": {"init": THIRD}, "epsilon up": {"eps": THIRD},
-}  # fmt: skip
+    "rate up": {"lr": THIRD},
+    "rate down": {"lr": inverse(THIRD)},
+    "init up": {"init": THIRD},
+    "epsilon up": {"eps": THIRD},
+}
 SHARP = [  # only an entrywise update has an epsilon
     (family, factor)
     for family in ("sgd", "entrywise", "spectral")

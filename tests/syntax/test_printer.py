@@ -57,7 +57,8 @@ def test_there_are_examples_of_every_declaration() -> None:
     "text",
     [
         "a - (b - c)", "a - b - c", "a/(b*c)", "a/b*c", "2*-x", "-x^2", "(-x)^2", "x^-alpha", "x^(-alpha/2)",
-        "(x^y)^z", "x^(y^z)", "(x^-1)/2", "(a*x^2)/3", "(x^3)/2^-1", "x^2/a", "-(a + b)", "sqrt(max(1, fan_out/fan_in))",
+        "(x^y)^z", "x^(y^z)", "(x^-1)/2", "(a*x^2)/3", "(x^3)/2^-1", "x^2/a", "-(a + b)",
+        "sqrt(max(1, fan_out/fan_in))",
         "--x", "a*(b/c)", "log(T)/T", "params.active/params",
     ],
 )  # fmt: skip
