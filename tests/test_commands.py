@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from scalec.catalogue import CODES
 from scalec.check.goals import DEFAULT
 from scalec.diagnostics import Diagnostic, ScalecError
 from scalec.operands import Operands
@@ -27,12 +26,6 @@ CASES = [
     for path in sorted((FOLDER / "commands").glob("*.md"))
     for case in cases(path.read_text("utf-8"))
 ]
-
-# Codes that need more than a rule file and a plan or a check: a broken file, another command or option, a program.
-ELSEWHERE = {
-    "limit", "unwritable-file", "underflow",
-    "not-text", "unreadable-file", "unknown-code", "reserved-name", "not-whole", "unsaid",
-}  # fmt: skip
 
 Assertion = tuple[str, int, str, str, str]  # file, line, severity, code, part of the message
 
@@ -120,11 +113,3 @@ def test_a_case_that_is_not_met_fails(console: str, tmp_path: Path) -> None:
     )
     with pytest.raises(AssertionError, match=r"not asserted|not met|without a command"):
         assert_case(case, tmp_path)
-
-
-def test_every_code_has_a_case() -> None:
-    """Each mistake of a rule file is in the manual; what is left out is written down and has none."""
-    texts = [path.read_text("utf-8") for path in sorted(FOLDER.rglob("*.md"))]
-    shown = {code for text in texts for _, code, _ in ASSERTION.findall(text)}
-    assert [c.name for c in CODES if c.id not in shown and c.name not in ELSEWHERE] == []
-    assert {c.name for c in CODES} >= ELSEWHERE
