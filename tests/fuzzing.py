@@ -24,7 +24,7 @@ from scalec.diagnostics import Diagnostic, ScalecError
 from scalec.emit.table import FORMATS
 from scalec.emit.tunables import tunables_text
 from scalec.operands import Operands
-from scalec.pipeline import PlanRequest, compile_files, examine, plan
+from scalec.pipeline import PlanRequest, compile_files, examine, plan, run_checks
 from scalec.plan.precision import underflows
 from scalec.render import as_concise, as_json, as_text
 from scalec.resolve.load import load_text
@@ -39,7 +39,7 @@ SECONDS = 20  # of the processor, after which a case counts as hanging
 
 @dataclass(frozen=True)
 class Case:
-    """A text, and the rule, network, optimizer and size to plan and compile it for."""
+    """A text, and the rule, network, optimizer and size to plan and compile it for. `checks`: prove its claims too."""
 
     text: str
     rule: str = "mine"
@@ -47,6 +47,7 @@ class Case:
     optimizer: str = "adam"
     at: str = "N=16"
     base: str | None = None
+    checks: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ def fate(case: Case) -> Fate:
     found = examine(workspace)
     if any(d.severity == "error" for d in found):
         return Fate("refused", assert_said(found))
+    for run in run_checks(workspace) if case.checks else ():
+        assert_said(run.diagnostics)
     operands, request = Operands(case.rule, case.network, case.optimizer), PlanRequest((case.at,), case.base)
     try:
         made = plan(workspace, operands, request)
@@ -271,7 +274,10 @@ def composed(random: Random) -> Case:
     optimizer = random.choice(("sgd", "adam", "adamw"))
     parent = random.choice(("sp", "mup"))
     rule = f"rule mine extends {parent} {{ base N = {random.choice((16, 32, 64))}\n{statements}}}\n"
-    return Case(f"use std.mup\nuse std.sp\n{network}{rule}", "mine", "net", optimizer, at)
+    regime, claim = random.choice(("width", "heads", "width + ffn")), random.choice(("maximal_update", "stable_init"))
+    check = f"check mine on net for {optimizer} under {regime} {{ expect {claim}, faithful }}\n"
+    text = f"use std.mup\nuse std.sp\n{network}{rule}{check if random.random() < 0.3 else ''}"
+    return Case(text, "mine", "net", optimizer, at, checks=True)
 
 
 def _block(random: Random, depth: int, tokens: bool) -> str:
