@@ -6,6 +6,7 @@ Commands import what they need when they run, so that `--help` costs next to not
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -306,6 +307,7 @@ def _colour(text: str, stream: TextIO) -> None:
 
 def main() -> NoReturn:
     """The `scalec` command. A mistake of ours is exit code 3 and one line, never a traceback."""
+    gc.disable()  # a command frees what it made by ending; looking for cycles takes half of a long plan
     try:
         app()
     except Exception as error:
