@@ -19,7 +19,7 @@ test: $(STAMP)
 	$(PY) -m pytest -n 2
 
 test-fast: $(STAMP)
-	$(PY) -m pytest --fast
+	$(PY) -m pytest --fast -n 2
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

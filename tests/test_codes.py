@@ -97,6 +97,7 @@ def test_every_code_has_a_case() -> None:
     assert [c.id for c in CODES if c.id not in shown | FROM_PROGRAMS] == []
 
 
+@pytest.mark.slow
 def test_every_code_is_rendered(tmp_path: Path) -> None:
     texts: dict[str, str] = {"SC515": unsaid()}
     for room, case, codes in asserted():

@@ -22,6 +22,8 @@ from tests import fuzzing
 from tests.fuzzing import KINDS, Case, assert_said, bounded, built_on_meta, case, fate
 from tests.sources import ROOT
 
+pytestmark = pytest.mark.slow
+
 SHARES = {"derived": (1700, 4), "mutated": (750, 4), "composed": (100, 2)}  # cases in a test, and tests
 PARTS = [pytest.param(kind, part, id=f"{kind}-{part}") for kind, (_, parts) in SHARES.items() for part in range(parts)]
 

@@ -39,6 +39,7 @@ def assert_begins(file: Path, network: str, rule: str, *more: str) -> None:
     assert (file.parent / "out" / "model.py").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", published(nodes.RuleDecl))
 def test_a_file_from_each_rule(rule: str, tmp_path: Path) -> None:
     assert_begins(tmp_path / "my.scale", "gpt", rule)

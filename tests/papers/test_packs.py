@@ -137,6 +137,7 @@ def test_a_plan_says_what_was_not_read_in_the_source(rule: str) -> None:
     assert all(any(mark in text for text in cited) for mark in MARKS[rule])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack", PACKS)
 def test_the_checks_of_the_pack_hold(pack: str) -> None:
     said = of_files([RULES / f"{pack}.scale"], "text")
