@@ -1,0 +1,55 @@
+"""How blocks are put together, in PyTorch; compositions recurse."""
+
+from __future__ import annotations
+
+from scalec.emit.blocks.sequence import EMITTERS as ALL
+from scalec.emit.blocks.sequence import Emitter, emit_sequence
+from scalec.emit.modules import LONG, Expr, ModuleWriter
+from scalec.emit.names import camel
+from scalec.program.program import Region
+
+
+def _residual(w: ModuleWriter, region: Region, x: Expr) -> Expr:
+    """`skip * x + scale * f(x)`."""
+    stream = w.named(x)
+    with w.inside():
+        inner = emit_sequence(w, region.children, Expr(stream))
+    name = dict(region.sites)["scale"].rpartition("residual.")[2].replace(".", "_")
+    skip = w.site_factor(region, "scale", f"{name}_skip", "skip")
+    scale = w.site_factor(region, "scale", f"{name}_residual")
+    if len(f"{skip}{stream} + {scale}{inner.text}") > LONG:
+        with w.inside():
+            inner = Expr(w.own(inner))
+    return Expr(f"{skip}{stream} + {scale}{inner.factor if scale else inner.text}", loose=True)
+
+
+def _sum(w: ModuleWriter, region: Region, x: Expr) -> Expr:
+    """Each branch on the same input."""
+    stream = Expr(w.named(x))
+    with w.inside():
+        terms = [ALL[branch.kind](w, branch, stream).text for branch in region.children]
+    return Expr(" + ".join(terms), loose=len(terms) > 1)
+
+
+def _branch(w: ModuleWriter, region: Region, x: Expr) -> Expr:
+    return emit_sequence(w, region.children, x)
+
+
+def _repeat(w: ModuleWriter, region: Region, x: Expr) -> Expr:
+    """A class for the block, a `ModuleList` of its copies, a loop over them."""
+    m = w.child()
+    out = emit_sequence(m, region.children, Expr("x"))
+    name = camel(region.path.rpartition(".")[2])
+    block = m.define(name if name.startswith("Block") else f"{name}Block", out)
+    w.attribute(region.name, f"nn.ModuleList({block}(config) for _ in range({w.size(region, 'count')}))")
+    stream = w.own(x)
+    w.statements(f"for block in self.{region.name}:", f"    {stream} = block({stream})")
+    return Expr(stream)
+
+
+EMITTERS: dict[str, Emitter] = {
+    "residual": _residual,
+    "sum": _sum,
+    "branch": _branch,
+    "repeat": _repeat,
+}

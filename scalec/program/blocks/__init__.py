@@ -1,0 +1,31 @@
+"""What each block of the language means: options, tensors, sites, operations. One entry a block.
+
+Adding a block is one function here with its `BlockSpec`, one transfer function for each operation
+that is new (`calculus/`), one entry in the emitter's table (`emit/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scalec.program.blocks import attention, composition, ends, layers, mlp
+from scalec.program.building import BlockSpec
+
+GROUPS = (ends, layers, attention, mlp, composition)
+BLOCKS: Mapping[str, BlockSpec] = {spec.kind: spec for group in GROUPS for spec in group.SPECS}
+
+# Blocks and options of the language that this version does not lower yet: said so, never guessed.
+PLANNED_BLOCKS = ("modulate", "patch", "conv", "timestep", "label", "lora", "sparse", "dropout", "moe")
+PLANNED_OPTIONS = (
+    "kv_heads",
+    "rope",
+    "qk_norm",
+    "tied",
+    "bias",
+    "rms",
+    "swiglu",
+    "gate",
+    "by",
+    "context",
+    "sincos",
+)
