@@ -66,10 +66,6 @@ DEVIATIONS: dict[tuple[str, str], tuple[dict[str, int], str]] = {
         "the package treats decay in the gradient as if it were AdamW's; the paper (appendix B.3) calls it "
         "incompatible with muP, and we leave it as it is in the form of table 3 and move it with the gauge",
     ),
-    ("sgd", "weight_decay"): (
-        {**dict.fromkeys(INPUTS, -1), "readout": 1},
-        "the package keeps lr*wd; we keep wd in the form of table 3, as appendix B.3 says, and move it with the gauge",
-    ),
 }
 NAMES = {"lr": "lr", "weight_decay": "wd", "eps": "eps"}
 CASES = [

@@ -63,8 +63,11 @@ def theta(form: str, column: str) -> Fraction:
 
 
 def decay_of_table3(optimizer: str, column: str) -> Fraction:
-    """AdamW's `lr*wd` stays; decay that goes through the gradient is "width-independent" (appendix B.3)."""
-    return -in_width(MUP[column]["adam_lr"], column) if optimizer == "adamw" else Fraction(0)
+    """`lr*wd` stays, for SGD as for AdamW: what appendix B.3 calls "width-independent" is said of table 9, where SGD's
+    rates are all 1. Decay in Adam's gradient, which the paper calls incompatible, is left where it is. [derived]
+    """
+    rate = {"sgd": "sgd_lr", "adamw": "adam_lr"}.get(optimizer)
+    return -in_width(MUP[column][rate], column) if rate else Fraction(0)
 
 
 def entries(form: str, optimizer: str, column: str) -> Entries:

@@ -100,27 +100,28 @@ def sp_gpt(sizes: GptSizes) -> tuple[ReferenceGpt, dict[str, Row]]:
 def mup_gpt(sizes: GptSizes, base: GptSizes, optimizer: OptimizerName) -> tuple[ReferenceGpt, dict[str, Row]]:
     """muP, table 3 of arXiv:2203.03466, with the epsilon of arXiv:2308.01814, Lemma 2.8.11.
 
-    Equal to `sp_gpt` where `sizes` is `base`. SGD at unequal ratios: fan_out over fan_in.
+    Equal to `sp_gpt` where `sizes` is `base`. SGD at unequal ratios: fan_out over fan_in,
+    and its decay the other way, so that their product stays. [derived]
     """
     n, f = sizes.N / base.N, sizes.F / base.F
     anchor = 1 / sqrt(base.N)
     match optimizer:
         case "sgd":
             ends = {
-                "embedding": Row(std=1.0, lr=n),
-                "position": Row(std=1.0, lr=n),
-                "norm": Row(std=None, lr=n),
-                "readout": Row(std=anchor / n, lr=1 / n),
+                "embedding": Row(std=1.0, lr=n, wd=1 / n),
+                "position": Row(std=1.0, lr=n, wd=1 / n),
+                "norm": Row(std=None, lr=n, wd=1 / n),
+                "readout": Row(std=anchor / n, lr=1 / n, wd=n),
             }
             block = {
-                "norm1": Row(std=None, lr=n),
+                "norm1": Row(std=None, lr=n, wd=1 / n),
                 "attention.q": Row(std=1 / sqrt(sizes.N), lr=1.0),
                 "attention.k": Row(std=1 / sqrt(sizes.N), lr=1.0),
                 "attention.v": Row(std=1 / sqrt(sizes.N), lr=1.0),
                 "attention.o": Row(std=1 / sqrt(sizes.N), lr=1.0),
-                "norm2": Row(std=None, lr=n),
-                "mlp.up": Row(std=1 / sqrt(sizes.N), lr=f / n),
-                "mlp.down": Row(std=1 / sqrt(sizes.F), lr=n / f),
+                "norm2": Row(std=None, lr=n, wd=1 / n),
+                "mlp.up": Row(std=1 / sqrt(sizes.N), lr=f / n, wd=n / f),
+                "mlp.down": Row(std=1 / sqrt(sizes.F), lr=n / f, wd=f / n),
             }
         case "adam":
             ends = {

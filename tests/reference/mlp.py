@@ -56,9 +56,9 @@ def mup_mlp(sizes: MlpSizes, base: MlpSizes, optimizer: OptimizerName) -> tuple[
     readout_std = 1 / sqrt(base.N) / n
     match optimizer:
         case "sgd":
-            first = Row(std=1 / sqrt(sizes.D), lr=n)
+            first = Row(std=1 / sqrt(sizes.D), lr=n, wd=1 / n)
             hidden = Row(std=1 / sqrt(sizes.N), lr=1.0)
-            last = Row(std=readout_std, lr=1 / n)
+            last = Row(std=readout_std, lr=1 / n, wd=n)
         case "adam":
             first = Row(std=1 / sqrt(sizes.D), lr=1.0, eps=1 / n)
             hidden = Row(std=1 / sqrt(sizes.N), lr=1 / n, eps=1 / n)
