@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from typing import Literal
 
 SymbolKind = Literal["size", "base", "ratio", "run", "layer"]
@@ -75,6 +75,7 @@ Atom = Symbol | Root | Apply | Sum
 Formula = Product | Sum
 
 
+CACHED = 4096  # a network says the same few sizes again and again
 MAX_BITS = 1000  # of the numerator and of the denominator of a number: a float holds either
 
 
@@ -106,6 +107,7 @@ def add(*terms: Formula) -> Formula:
     return left[0] if left else ZERO
 
 
+@lru_cache(CACHED)
 def mul(*factors: Formula) -> Formula:
     """Product in canonical form. A sum is one factor; it is not multiplied out."""
     coefficient = Fraction(1)
@@ -120,6 +122,7 @@ def mul(*factors: Formula) -> Formula:
     return _product(coefficient, powers)
 
 
+@lru_cache(CACHED)
 def power(base: Formula, exponent: Fraction | int) -> Formula:
     """`base^exponent`; a root of a number stays exact (`sqrt(8)` is `2*sqrt(2)`)."""
     exponent = Fraction(exponent)
@@ -160,6 +163,7 @@ def as_number(formula: Formula) -> Fraction | None:
     return formula.coefficient if isinstance(formula, Product) and not formula.factors else None
 
 
+@lru_cache(CACHED)
 def symbols(formula: Formula) -> tuple[Symbol, ...]:
     """The symbols that occur, sorted."""
     return tuple(sorted(set(_walk(formula))))
