@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seeds = len({trial.seed for trial in losses})
     body = [
         f"`make demo SEEDS={seeds}`: `examples/gpt.scale` at three widths, {demo.FULL.steps} steps on bytes of the",
-        f"complete Shakespeare, validation on {demo.EVAL_SEQUENCES} held-out sequences; nats per byte, mean over seeds.",
+        f"complete Shakespeare, loss on {demo.EVAL_SEQUENCES} held-out sequences in nats per byte, mean over seeds.",
         "",
         *table(found),
         "",
