@@ -1,6 +1,6 @@
 """The main job, start to end: plan a GPT, compile it at three widths under two rules, train it, compare.
 
-Input: `examples/gpt.scale`. Output: `runs/demo/` with the emitted files, `results.json` and `transfer.png`;
+Input: `examples/gpt.scale`. Output: a folder in `runs/` with the emitted files, `results.json` and `transfer.png`;
 on the terminal the plan, live training, a table, and a sentence that is computed from the table.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -40,13 +41,13 @@ class Study:
 
 
 FULL = Study(widths=(64, 128, 256), rates=tuple(range(-12, -5)), steps=200)
-QUICK = Study(widths=(64, 256), rates=(-10, -8, -6, -4), steps=60)
+QUICK = Study(widths=(64, 256), rates=(-10, -8, -6, -4), steps=40)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     study = QUICK if options.quick else FULL
-    out: Path = options.out.resolve()
+    out: Path = (options.out or ROOT / "runs" / ("demo-quick" if options.quick else "demo")).resolve()
     text = corpus(ROOT / ".cache" / "text")
     console.print(f"Training text: {text.name}, {text.size / 1e6:.1f} MB", highlight=False)
     show_plan(study)
@@ -100,12 +101,12 @@ def table(found: Mapping[str, Sequence[Curve]]) -> Table:
     The last column is the optimum between the rates tried, which the conclusion speaks of.
     """
     rates = sorted(next(iter(found.values()))[0].losses)
-    shown = Table("rule", "width", *(f"2^{rate}" for rate in rates), "optimum", title="validation loss")
+    heads = ("rule", "width", *(f"2^{rate}" for rate in rates), "optimum")
+    shown = Table(*heads, title="validation loss", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))  # fits 80 columns
     for rule, rows in found.items():
         for curve in rows:
             cells = [f"[bold]{x:.3f}*[/]" if r == curve.best else f"{x:.3f}" for r, x in curve.losses.items()]
-            edge = " (edge)" if curve.at_edge else ""
-            shown.add_row(rule, str(curve.width), *cells, f"2^{curve.optimum:.1f}{edge}")
+            shown.add_row(rule, str(curve.width), *cells, f"2^{curve.optimum:.1f}{' edge' if curve.at_edge else ''}")
         shown.add_section()
     return shown
 
@@ -151,9 +152,9 @@ def _scalec(*arguments: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two widths, four rates, 60 steps")
+    parser.add_argument("--quick", action="store_true", help="two widths, four rates, 40 steps")
     parser.add_argument("--seeds", type=int, default=1, help="runs for each rule, width and rate")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "demo")
+    parser.add_argument("--out", type=Path, help="default: runs/demo, or runs/demo-quick")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="runs at a time, one thread each")
     return parser
 

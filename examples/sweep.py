@@ -1,7 +1,8 @@
-"""Train emitted files, each in a process of its own. Input: trials and folders. Output: validation losses.
+"""Train emitted files in processes of their own. Input: trials and folders. Output: validation losses.
 
-The child cannot import scalec: it runs isolated, elsewhere, with the name blocked. It is told what to do
-on its command line and answers with one JSON object a line, the last of which carries `val_loss`.
+A child trains a few trials of one folder, one after the other, since importing torch takes as long as a short
+run. It cannot import scalec: it runs isolated, elsewhere, with the name blocked. It is told what to do on its
+command line and answers with one JSON object a line; one with `val_loss` ends a trial.
 """
 
 from __future__ import annotations
@@ -9,23 +10,27 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby, islice
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from examples.transfer import Trial
 
+PER_PROCESS = 4  # trials
+
 # The child's whole program: the emitted folder on the path, scalec off it, then the script as if run by name.
 RUN_WITHOUT_SCALEC = """
-import runpy, sys
+import json, runpy, sys
 sys.modules["scalec"] = None  # `import scalec` raises ImportError from here on
-script, folder = sys.argv[1], sys.argv[2]
+script, folder, command_lines = sys.argv[1:]
 sys.path.insert(0, folder)
-sys.argv = [script, *sys.argv[3:]]
-runpy.run_path(script, run_name="__main__")
+for words in json.loads(command_lines):
+    sys.argv = [script, *words]
+    runpy.run_path(script, run_name="__main__")
 """
 
 
@@ -46,7 +51,7 @@ class TrialFailedError(RuntimeError):
     """A training process ended without a validation loss; the message ends with what it printed last."""
 
 
-Report = Callable[[int, float], None]
+Report = Callable[[Trial, int, float], None]  # a logged step and its loss
 
 
 def sweep(trials: Iterable[Trial], folders: Mapping[tuple[str, int], Path], settings: Settings) -> dict[Trial, float]:
@@ -55,17 +60,28 @@ def sweep(trials: Iterable[Trial], folders: Mapping[tuple[str, int], Path], sett
     with _progress() as progress, ThreadPoolExecutor(settings.workers) as pool:
         everything = progress.add_task("all runs", total=len(planned) * settings.steps, loss="")
 
-        def run(trial: Trial) -> float:
-            bar = _Bar(progress, everything, _title(trial), settings.steps)
-            val_loss = run_trial(trial, folders[trial.rule, trial.width], settings, bar.report)
-            bar.finish()
-            return val_loss
+        def run(batch: Sequence[Trial]) -> list[float]:
+            bars = {trial: _Bar(progress, everything, _title(trial), settings.steps) for trial in batch}
+            folder = folders[batch[0].rule, batch[0].width]
+            val_losses = run_trials(batch, folder, settings, lambda trial, step, loss: bars[trial].report(step, loss))
+            for bar in bars.values():
+                bar.finish()
+            return val_losses
 
+        batches = list(_batches(planned))
         try:
-            return dict(zip(planned, pool.map(run, planned), strict=True))
+            losses = [loss for found in pool.map(run, batches) for loss in found]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+        return dict(zip((trial for batch in batches for trial in batch), losses, strict=True))
+
+
+def _batches(trials: Iterable[Trial]) -> Iterator[Sequence[Trial]]:
+    """Trials of one folder, a few at a time, in the order given."""
+    for _, group in groupby(trials, key=lambda trial: (trial.rule, trial.width)):
+        while batch := tuple(islice(group, PER_PROCESS)):
+            yield batch
 
 
 class _Bar:
@@ -85,28 +101,32 @@ class _Bar:
         self.progress.remove_task(self.task)
 
 
-def run_trial(trial: Trial, folder: Path, settings: Settings, report: Report) -> float:
-    """Train once with the emitted files in `folder`; `report` hears of every logged step.
+def run_trials(trials: Sequence[Trial], folder: Path, settings: Settings, report: Report) -> list[float]:
+    """Train each with the emitted files in `folder`, in one process; `report` hears of every logged step.
 
-    Raises TrialFailedError when the child fails or ends without a validation loss.
+    Raises TrialFailedError when the child fails or ends without all validation losses.
     """
-    out = settings.out / f"{trial.rule}-{trial.width}-{trial.log2_lr}-{trial.seed}"
-    out.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-I", "-c", RUN_WITHOUT_SCALEC, str(folder / "train.py"), str(folder)]
-    command += arguments(trial, settings, out)
-    last: dict[str, float] = {}
+    outs = [settings.out / f"{t.rule}-{t.width}-{t.log2_lr}-{t.seed}" for t in trials]
+    for out in outs:
+        out.mkdir(parents=True, exist_ok=True)
+    words = [arguments(trial, settings, out) for trial, out in zip(trials, outs, strict=True)]
+    command = [sys.executable, "-I", "-c", RUN_WITHOUT_SCALEC, str(folder / "train.py"), str(folder), json.dumps(words)]
+    losses: list[float] = []
     with (
-        (out / "stderr.txt").open("w+", encoding="utf-8") as errors,
-        subprocess.Popen(command, cwd=out, stdout=subprocess.PIPE, stderr=errors, text=True) as child,
+        (outs[0] / "stderr.txt").open("w+", encoding="utf-8") as errors,
+        subprocess.Popen(command, cwd=outs[0], stdout=subprocess.PIPE, stderr=errors, text=True) as child,
     ):
-        for last in _lines(child):
-            if "loss" in last:
-                report(int(last["step"]), last["loss"])
+        for line in _lines(child):
+            if "val_loss" in line:
+                losses.append(line["val_loss"])
+            elif "loss" in line:
+                report(trials[len(losses)], int(line["step"]), line["loss"])
         status = child.wait()
         errors.seek(0)
-        if status != 0 or "val_loss" not in last:
-            raise TrialFailedError(f"{_title(trial)}: exit status {status}\n{errors.read()[-2000:]}")
-    return last["val_loss"]
+        if status != 0 or len(losses) != len(trials):
+            failed = trials[min(len(losses), len(trials) - 1)]
+            raise TrialFailedError(f"{_title(failed)}: exit status {status}\n{errors.read()[-2000:]}")
+    return losses
 
 
 def arguments(trial: Trial, settings: Settings, out: Path) -> list[str]:

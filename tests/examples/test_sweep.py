@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.sweep import Settings, TrialFailedError, run_trial, sweep
+from examples.sweep import Settings, TrialFailedError, run_trials, sweep
 from examples.transfer import Trial
 
 TRIAL = Trial("mu", 64, -8, seed=3)
@@ -34,30 +34,31 @@ def emitted(tmp_path: Path, script: str) -> Path:
 
 
 def test_the_validation_loss_comes_back(tmp_path: Path) -> None:
-    heard: list[tuple[int, float]] = []
-    loss = run_trial(TRIAL, emitted(tmp_path, ECHO), settings(tmp_path), lambda *x: heard.append(x))
-    assert loss == 2**-8 + 3
-    assert heard == [(1, 5.0)]
+    heard: list[tuple[Trial, int, float]] = []
+    other = Trial("mu", 64, -9, seed=4)
+    losses = run_trials([TRIAL, other], emitted(tmp_path, ECHO), settings(tmp_path), lambda *x: heard.append(x))
+    assert losses == [2**-8 + 3, 2**-9 + 4]
+    assert heard == [(TRIAL, 1, 5.0), (other, 1, 5.0)]
 
 
 def test_emitted_files_import_one_another_and_not_scalec(tmp_path: Path) -> None:
-    run_trial(TRIAL, emitted(tmp_path, IMPORTS_NEIGHBOUR), settings(tmp_path), lambda *x: None)
+    run_trials([TRIAL], emitted(tmp_path, IMPORTS_NEIGHBOUR), settings(tmp_path), lambda *x: None)
     with pytest.raises(TrialFailedError, match=r"(?s)mu width 64.*import of scalec halted"):
-        run_trial(TRIAL, emitted(tmp_path, IMPORTS_SCALEC), settings(tmp_path), lambda *x: None)
+        run_trials([TRIAL], emitted(tmp_path, IMPORTS_SCALEC), settings(tmp_path), lambda *x: None)
 
 
 def test_a_failed_run_is_an_error_with_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(TrialFailedError, match="no such optimizer"):
-        run_trial(TRIAL, emitted(tmp_path, FAILS), settings(tmp_path), lambda *x: None)
+        run_trials([TRIAL], emitted(tmp_path, FAILS), settings(tmp_path), lambda *x: None)
 
 
 def test_a_run_without_an_answer_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrialFailedError):
-        run_trial(TRIAL, emitted(tmp_path, SILENT), settings(tmp_path), lambda *x: None)
+        run_trials([TRIAL], emitted(tmp_path, SILENT), settings(tmp_path), lambda *x: None)
 
 
 def test_all_trials_run(tmp_path: Path) -> None:
-    trials = [Trial("mu", 64, -8, seed) for seed in range(3)]
+    trials = [Trial("mu", 64, -8, seed) for seed in range(6)]
     losses = sweep(trials, {("mu", 64): emitted(tmp_path, ECHO)}, settings(tmp_path))
     assert losses == {trial: 2**-8 + trial.seed for trial in trials}
 
