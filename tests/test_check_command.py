@@ -316,6 +316,7 @@ def calls(workspace: Workspace, regime: str) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", ["width", "depth"])
 def test_the_cost_does_not_depend_on_sizes(regime: str) -> None:
     small = calls(network(SMALL), regime)
@@ -323,6 +324,7 @@ def test_the_cost_does_not_depend_on_sizes(regime: str) -> None:
     assert calls(network(LARGE), regime) == small
 
 
+@pytest.mark.slow
 def test_the_cost_depends_on_what_is_written_down() -> None:
     more = f"{BLOCKS} residual {{ norm(layer) mlp(width = F, act = gelu) }}"
     assert calls(network(SMALL, more), "width") > calls(network(SMALL), "width")

@@ -16,6 +16,8 @@ import pytest
 from tests.forking import Outcome, Server, server
 from tests.sources import ROOT
 
+pytestmark = pytest.mark.slow  # a process for each
+
 SECOND, MEGABYTES = 1.0, 200.0
 ORDINARY = 0.15  # seconds that the plan of the example takes where a second is a second
 

@@ -72,6 +72,7 @@ def test_a_size_that_is_named_is_a_default_too() -> None:
     assert other["model.py"] == one["model.py"].replace("H: int | None = None", "H: int | None = 8")
 
 
+@pytest.mark.slow
 def test_the_same_bytes_under_another_hash_seed() -> None:
     outputs = [
         subprocess.run(

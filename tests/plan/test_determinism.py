@@ -41,6 +41,7 @@ def output(seed: str) -> str:
     return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_nothing_depends_on_hashing() -> None:
     first, second = output("1"), output("2")
     assert first == second
