@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "gpt.scale"
 MISTAKES = """
 use std.mup
@@ -22,6 +24,8 @@ network net { dims N, Q  input(8) linear(M) redout(2) }
 SCRIPT = """
 import sys
 from pathlib import Path
+
+import pytest
 import scalec
 from scalec.emit.table import FORMATS
 from scalec.pipeline import diagnose_text
