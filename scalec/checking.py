@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scalec import render
-from scalec.check.document import as_json
+from scalec.check.document import ChecksDocument, DiagnosticModel, RunModel, as_json, check_document
 from scalec.check.goals import DEFAULT
 from scalec.check.report import Report
 from scalec.diagnostics import Diagnostic, ScalecError
@@ -20,8 +20,6 @@ from scalec.operands import Operands
 from scalec.pipeline import CheckRun, check_rule, examine, run_checks
 from scalec.resolve.load import Workspace, load
 from scalec.syntax.printer import check_subject
-
-SCHEMA = "scalec.checks/1"
 
 
 @dataclass(frozen=True)
@@ -96,17 +94,20 @@ def _summary(found: Sequence[Diagnostic], runs: Sequence[CheckRun]) -> str:
 
 
 def _document(found: Sequence[Diagnostic], runs: Sequence[CheckRun]) -> str:
-    checks = [
-        {
-            "check": check_subject(run.declaration),
-            "place": run.declaration.span.location,
-            "optimizer": run.optimizer,
-            "regime": run.regime,
-            "holds": not run.diagnostics,
-            "diagnostics": json.loads(render.as_json(run.diagnostics))["diagnostics"],
-            "report": None if run.report is None else json.loads(as_json(run.report)),
-        }
+    checks = tuple(
+        RunModel(
+            check=check_subject(run.declaration),
+            place=run.declaration.span.location,
+            optimizer=run.optimizer,
+            regime=run.regime,
+            holds=not run.diagnostics,
+            diagnostics=_entries(run.diagnostics),
+            report=None if run.report is None else check_document(run.report),
+        )
         for run in runs
-    ]
-    diagnostics = json.loads(render.as_json(found))["diagnostics"]
-    return json.dumps({"schema": SCHEMA, "diagnostics": diagnostics, "checks": checks}, indent=2) + "\n"
+    )
+    return ChecksDocument(diagnostics=_entries(found), checks=checks).model_dump_json(indent=2, by_alias=True) + "\n"
+
+
+def _entries(diagnostics: Sequence[Diagnostic]) -> tuple[DiagnosticModel, ...]:
+    return tuple(map(DiagnosticModel.model_validate, json.loads(render.as_json(diagnostics))["diagnostics"]))

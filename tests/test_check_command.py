@@ -14,7 +14,7 @@ from types import FrameType
 import pytest
 from typer.testing import CliRunner
 
-from scalec.check.document import CheckDocument
+from scalec.check.document import CheckDocument, ChecksDocument
 from scalec.cli import app
 from scalec.emit.report import why
 from scalec.operands import Operands
@@ -211,8 +211,7 @@ def test_json_of_files(broken: str, tmp_path: Path) -> None:
     found = json.loads(check(broken, "--format", "json", code=1))
     assert found["schema"] == "scalec.checks/1"
     assert [run["holds"] for run in found["checks"]] == [True, False]
-    for run in found["checks"]:
-        CheckDocument.model_validate(run["report"])
+    ChecksDocument.model_validate(found)
     (wrong,) = found["checks"][1]["diagnostics"]
     assert wrong["code"] == "SC516"
     assert wrong["line"] == 4

@@ -1,4 +1,4 @@
-"""A report as a JSON document, `scalec.check/1`. Input: reports. Output: pydantic models, the published schema.
+"""Reports as JSON documents, `scalec.check/1` and `scalec.checks/1`. Input: reports. Output: pydantic models, schemas.
 
 Orders are exponents as exact fractions: `{"N": "1/2"}` for `N^(1/2)`, `{}` for order 1, null for absent.
 """
@@ -88,6 +88,53 @@ class CheckDocument(_Model):
     findings: tuple[FindingModel, ...]
 
 
+class PositionModel(_Model):
+    """A place in a file; lines and columns count from 1, an end column is exclusive."""
+
+    file: str | None
+    line: int | None
+    column: int | None
+    end_line: int | None
+    end_column: int | None
+
+
+class LabelModel(PositionModel):
+    text: str
+
+
+class DiagnosticModel(PositionModel):
+    """What `--format json` of every command says of a mistake."""
+
+    code: str
+    name: str
+    severity: Literal["error", "warning", "note"]
+    message: str
+    label: str
+    labels: tuple[LabelModel, ...]
+    notes: tuple[str, ...]
+    helps: tuple[str, ...]
+
+
+class RunModel(_Model):
+    """One `check` block under one optimizer and one regime; no `report` where it could not run."""
+
+    check: str
+    place: str
+    optimizer: str
+    regime: str
+    holds: bool
+    diagnostics: tuple[DiagnosticModel, ...]
+    report: CheckDocument | None
+
+
+class ChecksDocument(_Model):
+    """What checking files says: mistakes in them, and every `check` block with its report."""
+
+    schema_: Literal["scalec.checks/1"] = Field(default="scalec.checks/1", alias="schema")
+    diagnostics: tuple[DiagnosticModel, ...]
+    checks: tuple[RunModel, ...]
+
+
 def check_document(report: Report) -> CheckDocument:
     return CheckDocument(
         network=report.network,
@@ -107,9 +154,9 @@ def as_json(report: Report) -> str:
     return check_document(report).model_dump_json(indent=2, by_alias=True) + "\n"
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of `scalec.check/1`."""
-    return CheckDocument.model_json_schema(by_alias=True, mode="serialization")
+def json_schema(document: type[BaseModel] = CheckDocument) -> dict[str, Any]:
+    """The published JSON Schema of a document."""
+    return document.model_json_schema(by_alias=True, mode="serialization")
 
 
 def _exponents(order: Order | None) -> Exponents | None:
