@@ -5,6 +5,7 @@ SEEDS  ?= 1
 VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
+FASHION := .cache/fashion/.unpacked
 BENCHES := $(filter-out __init__ harness,$(basename $(notdir $(wildcard bench/*.py))))
 
 .PHONY: demo demo-quick test test-fast lint evidence
@@ -15,10 +16,10 @@ demo: $(STAMP)
 demo-quick: $(STAMP)
 	$(PY) -m examples.demo --quick --seeds $(SEEDS)
 
-test: $(STAMP)
+test: $(STAMP) $(FASHION)
 	$(PY) -m pytest -n 2
 
-test-fast: $(STAMP)
+test-fast: $(STAMP) $(FASHION)
 	$(PY) -m pytest --fast -n 2
 
 lint: $(STAMP)
@@ -28,6 +29,14 @@ lint: $(STAMP)
 
 evidence: $(STAMP)
 	set -e; for name in $(BENCHES); do $(PY) -m bench.$$name; done
+
+# Images of the Debian package dataset-fashion-mnist, unpacked here: nothing is installed into the system.
+$(FASHION):
+	mkdir -p $(@D)
+	cd $(@D) && { apt-get download -qq dataset-fashion-mnist \
+	  || { apt-get update -qq && apt-get download -qq dataset-fashion-mnist; }; }
+	cd $(@D) && dpkg -x dataset-fashion-mnist_*.deb . && rm dataset-fashion-mnist_*.deb
+	touch $@
 
 $(STAMP): pyproject.toml constraints.txt requirements-data.txt requirements-peers.txt
 	$(PYTHON) -m venv $(VENV)

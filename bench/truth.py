@@ -91,6 +91,12 @@ WIDTH_RULES = (
 )  # fmt: skip
 GPT_RULES = ("sp_slow", "mup_width", "zero_readout", "wrong_input", "wrong_vector", "wrong_matrix", "wrong_output")
 DEPTH_RULES = ("depth_one", "depth_half", "zero_readout_depth", "wrong_rate", "wrong_factor")
+VISION = (
+    ("tiny_dit", "mup_width", "L=2"),
+    ("tiny_dit", "wrong_modulation", "L=2"),
+    ("tiny_conv", "mup_width", ""),
+    ("tiny_translator", "mup_width", "L=2"),
+)
 OPTIMIZERS = ("adam", "sgd")
 HALF_READOUT = ("readout.init.std=1/16",)  # logits of many classes start small: softmax is linear, as assumed
 
@@ -123,7 +129,12 @@ def cases() -> list[Case]:
         Case("depth", "tiny_gpt", "depth_one", o, "L", (2, 4, 8, 16), "N=32", alone=1, further=(32, 64))
         for o in OPTIMIZERS
     ]
-    return [*mlp, *wide, *deep, *gpt, *deep_gpt]
+    seeing = [
+        Case("width", network, rule, o, "N", WIDTHS[:4], others, alone=1)
+        for network, rule, others in VISION
+        for o in OPTIMIZERS
+    ]
+    return [*mlp, *wide, *deep, *gpt, *deep_gpt, *seeing]
 
 
 # ---- running ---------------------------------------------------------------------------------
@@ -134,7 +145,7 @@ def experiment(case: Case, steps: int = 3) -> Experiment:
     tunes = (f"lr={RATES[case.optimizer]}", *([f"eps={EPS}"] if case.optimizer != "sgd" else []), *case.tunes)
     planned = plan(workspace, operands, PlanRequest(at=case.at, tunes=tunes))
     regime = Regime(case.size, ("s",), ((case.size, Order.of({"s": 1})),))
-    data = token_batch if "V" in planned.program.dimension else vector_batch
+    data = DATA.get(case.network) or (token_batch if "V" in planned.program.dimension else vector_batch)
     laws = orders(prepare(workspace, operands))
     further = experiment(replace(case, sizes=case.further, further=(), alone=1), steps) if case.further else None
     return Experiment(load_emitted(planned), laws, regime, case.size, data, case.seeds, case.alone, steps, further)
@@ -152,6 +163,29 @@ def token_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
     generator = torch.Generator().manual_seed(1000 + seed)
     tokens = torch.randint(int(sizes["V"]), (SEQUENCES, int(sizes["T"]) + 1), generator=generator)
     return Batch(tokens[:, :-1], tokens[:, 1:])
+
+
+def guided_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
+    """Normal images, each with a time and a class of its own, random labels."""
+    generator = torch.Generator().manual_seed(1000 + seed)
+    batch = image_batch(sizes, seed)
+    times = 1000 * torch.rand(len(batch.x), generator=generator, dtype=torch.float64)
+    return replace(batch, beside=(times, torch.randint(int(sizes["C"]), (len(batch.x),), generator=generator)))
+
+
+def image_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
+    generator = torch.Generator().manual_seed(1000 + seed)
+    side = int(sizes["S"])
+    x = torch.randn(SEQUENCES, 3, side, side, generator=generator, dtype=torch.float64)
+    return Batch(x, torch.randint(int(sizes["C"]), (SEQUENCES,), generator=generator))
+
+
+def translated_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
+    """Random tokens, and others beside them."""
+    return replace(token_batch(sizes, seed), beside=(token_batch(sizes, seed + 500).x,))
+
+
+DATA = {"tiny_dit": guided_batch, "tiny_conv": image_batch, "tiny_translator": translated_batch}
 
 
 def run(case: Case) -> Outcome:

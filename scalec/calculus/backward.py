@@ -22,6 +22,7 @@ from scalec.program.ops import (
     Dot,
     Elementwise,
     Gain,
+    Gather,
     Input,
     Linear,
     Mix,
@@ -93,7 +94,7 @@ class Backward:
                 use = forward.use(op)
                 then = ABSENT if use.sigma is None else transfer.scale(use.sigma, d, op.tensor)
                 yield op.x, union(then, self._update(op.tensor).effective(use.transpose, d))
-            case Bias() | Output():
+            case Bias() | Gather() | Output():
                 yield op.x, d
             case Scale():
                 yield op.x, transfer.scale(world.site(op), d, op.site)

@@ -36,6 +36,7 @@ from scalec.program.ops import (
     Dot,
     Elementwise,
     Gain,
+    Gather,
     Input,
     Linear,
     Mix,
@@ -137,7 +138,7 @@ class Forward:
                 return self.mix(op, read[op.weights], read[op.x])
             case Reshape():
                 return self.reshape(op, read[op.x])
-            case Output():
+            case Gather() | Output():
                 return read[op.x]
             case Repeat():
                 raise AssertionError("a repeat is run by `_repeat`")

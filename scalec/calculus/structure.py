@@ -18,6 +18,7 @@ from scalec.program.ops import (
     Dot,
     Elementwise,
     Gain,
+    Gather,
     Input,
     Linear,
     Mix,
@@ -47,7 +48,7 @@ def inputs(op: Operation) -> tuple[str, ...]:
             return (weights, x)
         case (
             Linear(x=x) | Bias(x=x) | Gain(x=x) | Scale(x=x) | Normalise(x=x) | Elementwise(x=x)
-            | Softmax(x=x) | Reshape(x=x) | Repeat(x=x) | Output(x=x)
+            | Softmax(x=x) | Reshape(x=x) | Gather(x=x) | Repeat(x=x) | Output(x=x)
         ):  # fmt: skip
             return (x,)
         case _:
@@ -160,6 +161,8 @@ class Structure:
                 return self.program.tensor[tensor].uses[use].fan_out
             case Reshape(_, x, _, count, split):
                 return divide(found[x], count) if split else mul(found[x], count)
+            case Gather(_, x, factor):
+                return mul(found[x], factor)
             case Dot():
                 return UNIT
             case Mix(_, _, x):

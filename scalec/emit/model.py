@@ -15,7 +15,7 @@ from scalec.diagnostics import Reporter
 from scalec.emit.blocks import emit_sequence
 from scalec.emit.code import Reader, names, size_text
 from scalec.emit.modules import Expr, Library, ModuleWriter, statement
-from scalec.emit.names import LINE, MAX_TITLE, Stamp, comment, lint, walk
+from scalec.emit.names import LINE, MAX_TITLE, Stamp, comment, inputs, lint, walk
 from scalec.emit.rows import rows_text
 from scalec.plan.model import Plan, PlannedTensor, Quantity
 from scalec.program.program import Dimension
@@ -29,8 +29,9 @@ def model_text(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp, reporter
     main = _model_class(library, plan, reporter)
     library.define("Model", main)
     parts = [_config(plan, sizes, reporter), library.text(), _initial(plan), CLAIM, _init_weights(plan), _build(plan)]
-    if any("whole(" in part for part in parts):
-        parts.insert(1, WHOLE)
+    for call, helper in (("waves(", WAVES), ("whole(", WHOLE)):
+        if any(call in part for part in parts):
+            parts.insert(1, helper)
     body = "\n\n\n".join(parts)
     return "\n".join([_header(plan, stamp, body), "", "", body, ""])
 
@@ -145,17 +146,41 @@ WHOLE = '''def whole(a: int, b: int) -> int:
     return a // b'''
 
 
+WAVES = '''def waves(t: Tensor, pairs: int) -> Tensor:
+    """Cosines and sines of `t` [...] at frequencies from 1 to 1/10000: [..., 2 * pairs]."""
+    steps = torch.arange(pairs, dtype=t.dtype, device=t.device) / pairs
+    angles = t.unsqueeze(-1) * 10_000.0**-steps
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)'''
+
+
 # ---- the network -----------------------------------------------------------------------------
 def _model_class(library: Library, plan: Plan, reporter: Reporter) -> str:
     tokens = reads_tokens(plan)
     w = ModuleWriter(library, "tokens" if tokens else "x")
-    shapes = ("Tokens [B, T]", "[B, T, classes]") if tokens else ("Vectors [B, D]", "[B, classes]")
-    w.doc = f"{shapes[0]} to logits {shapes[1]}."
+    w.doc = _about_model(plan)
     w.attribute("config", "config")
     result = emit_sequence(w, plan.program.regions, Expr(w.argument))
-    if tokens:
+    if tokens and not w.beside:
         w.methods += _generate(plan, reporter)
     return w.text(result)
+
+
+def _about_model(plan: Plan) -> str:
+    """What comes in and goes out, with shapes."""
+    kinds = [r.kind for r in plan.program.regions]
+    (first,) = (shape for kind, shape in INPUTS.items() if kind in kinds)
+    further = inputs(plan.program)
+    beside = f" and {', '.join(further)}" if further else ""
+    readout = plan.program.regions[-1]
+    return f"{first}{beside} to logits {'[B, T, classes]' if readout.option('positions') else '[B, classes]'}."
+
+
+INPUTS = {
+    "embed": "Tokens [B, T]",
+    "input": "Vectors [B, D]",
+    "image": "Images [B, C, H, W]",
+    "patch": "Images [B, C, H, W]",
+}
 
 
 def _generate(plan: Plan, reporter: Reporter) -> list[str]:

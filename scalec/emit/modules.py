@@ -6,6 +6,7 @@ twice names it first (`named`), and only names at the outermost level are assign
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,16 +61,19 @@ class Library:
 class ModuleWriter:
     """Collects `__init__` and `forward` of one module."""
 
-    def __init__(self, library: Library, argument: str = "x") -> None:
+    def __init__(self, library: Library, *arguments: str) -> None:
         self.library = library
-        self.argument = argument
+        self.arguments = list(arguments)
+        self.bound: set[str] = set()
+        self.returns = "Tensor"
+        self.gates: list[str] = []
         self.doc = ""
         self.taken: set[str] = set()
         self.init: list[str] = []
         self.body: list[str] = []
         self.methods: list[str] = []
         self.depth = 0
-        self.count = 0
+        self.counts: Counter[str] = Counter()
 
     # ---- values and sizes --------------------------------------------------------------------
     def size(self, region: Region, option: str) -> str:
@@ -109,6 +113,23 @@ class ModuleWriter:
             return ""
         return f"{self.constant(name, quantity)} * "
 
+    # ---- side streams ------------------------------------------------------------------------
+    @property
+    def argument(self) -> str:
+        """What the stream is called when it comes in."""
+        return self.arguments[0] if self.arguments else ""
+
+    def read(self, name: str) -> str:
+        """A side stream or a further input: computed in this `forward`, or an argument of it."""
+        if name not in self.bound and name not in self.arguments:
+            self.arguments.append(name)
+        return name
+
+    @property
+    def beside(self) -> list[str]:
+        """What is read besides the stream."""
+        return self.arguments[1:]
+
     # ---- code --------------------------------------------------------------------------------
     def attribute(self, name: str, value: str) -> str:
         """`self.NAME`, assigned once."""
@@ -131,7 +152,7 @@ class ModuleWriter:
 
     def own(self, x: Expr) -> str:
         """A name that may be assigned again: the stream's at the outermost level, else a fresh one."""
-        name = "x" if not self.depth else self._fresh()
+        name = "x" if not self.depth else self.fresh()
         if x.text != name:
             self.body += statement(f"{name} = {x.text}", 8)
         return name
@@ -146,12 +167,25 @@ class ModuleWriter:
         yield
         self.depth -= 1
 
-    def _fresh(self) -> str:
-        self.count += 1
-        return "h" if self.count == 1 else f"h{self.count}"
+    def fresh(self, name: str = "h") -> str:
+        self.counts[name] += 1
+        return name if self.counts[name] == 1 else f"{name}{self.counts[name]}"
+
+    def gate(self) -> str:
+        """A name for what multiplies the branch of the residual around it."""
+        self.gates.append(self.fresh("gate"))
+        return self.gates[-1]
+
+    @contextmanager
+    def gated(self) -> Iterator[list[str]]:
+        """A residual's branch, and the gates that blocks inside ask for."""
+        outer, self.gates = self.gates, []
+        with self.inside():
+            yield self.gates
+        self.gates = outer
 
     def child(self) -> ModuleWriter:
-        return ModuleWriter(self.library)
+        return ModuleWriter(self.library, "x")
 
     def define(self, name: str, result: Expr) -> str:
         """Write the class; `result` is what `forward` returns. Gives the name that the class got."""
@@ -169,9 +203,16 @@ class ModuleWriter:
         yield "        super().__init__()"
         yield from (f"        {line}" for line in self.init)
         yield ""
-        yield f"    def forward(self, {self.argument}: Tensor) -> Tensor:"
+        yield from self._signature()
         yield from (f"        {line}" for line in (*self.body, *statement(f"return {result.text}", 8)))
         yield from self.methods
+
+    def _signature(self) -> Iterable[str]:
+        arguments = ["self", *(f"{name}: Tensor" for name in self.arguments)]
+        line = f"    def forward({', '.join(arguments)}) -> {self.returns}:"
+        if len(line) <= LINE:
+            return [line]
+        return ["    def forward(", *(f"        {a}," for a in arguments), f"    ) -> {self.returns}:"]
 
 
 def statement(text: str, indent: int) -> list[str]:

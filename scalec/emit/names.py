@@ -50,6 +50,13 @@ MODULE_ATTRIBUTES = frozenset(
 )  # fmt: skip
 
 
+# What the emitted functions call their own values and what they read of their module: no name for a side stream.
+LOCALS = re.compile(
+    r"(x|h|gate|image)\d*|self|config|tokens|block|scale|places|table|line|rows|torch|nn|math|F|Tensor|waves|whole"
+    r"|[a-z]+_B[A-Z]+"
+)
+
+
 def check_names(program: Program, reporter: Reporter) -> None:
     """Report every name of the program that emitted code cannot bear. Lowering has seen to keywords."""
     dimensions = [d.name for d in program.dimensions]
@@ -59,6 +66,14 @@ def check_names(program: Program, reporter: Reporter) -> None:
     for region in walk(program.regions):
         if region.kind != region.name:
             _check(region.name, "block", MODULE_ATTRIBUTES, region.span, reporter)
+        if (region.kind == "let" or "argument" in dict(region.options)) and LOCALS.fullmatch(region.name):
+            _refuse(region.name, region.kind, "it means something else there", region.span, reporter)
+
+
+def inputs(program: Program) -> tuple[str, ...]:
+    """What the network takes besides its first input, as `forward` calls it, in order."""
+    options = (dict(region.options) for region in walk(program.regions))
+    return tuple(str(o["argument"]) for o in options if "argument" in o)
 
 
 def walk(regions: Iterable[Region]) -> Iterator[Region]:
@@ -73,10 +88,14 @@ def _check(name: str, what: str, taken: Collection[str], span: Span | None, repo
     assert not keyword.iskeyword(name), name
     if name not in taken and len(name) <= MAX_NAME:
         return
-    problem = f"is longer than {MAX_NAME} characters" if len(name) > MAX_NAME else "means something else there"
+    long = f"it is longer than {MAX_NAME} characters"
+    _refuse(name, what, long if len(name) > MAX_NAME else "it means something else there", span, reporter)
+
+
+def _refuse(name: str, what: str, why: str, span: Span | None, reporter: Reporter) -> None:
     reporter.report(
         codes.RESERVED_NAME, f"{what} `{name[:MAX_NAME]}` cannot have this name in emitted code", span,
-        notes=(f"it {problem}",), helps=("give it another name",),
+        notes=(why,), helps=("give it another name",),
     )  # fmt: skip
 
 

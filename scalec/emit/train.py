@@ -1,6 +1,7 @@
 """Text of the emitted `train.py`. Input: a plan. Output: a small script over the emitted model and optimizer.
 
-Two kinds of networks, two ways to read data: tokens are the bytes of a file, vectors a tensor file.
+Three kinds of networks, three ways to read data: tokens are the bytes of a file, vectors and images a tensor
+file; a network with further inputs gets a tensor for each, and its targets say what the loss is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from string import Template
 from scalec.diagnostics import Reporter
 from scalec.emit.code import Reader, size_text
 from scalec.emit.model import context_of, reads_tokens
-from scalec.emit.names import MAX_TITLE, Stamp, comment, walk
+from scalec.emit.names import MAX_TITLE, Stamp, comment, inputs, walk
 from scalec.plan.model import Plan, Quantity
 from scalec.symbolic.formula import Formula
 
@@ -19,7 +20,8 @@ LONGEST = 128  # positions in a sequence, where the network itself sets no limit
 
 def train_text(plan: Plan, stamp: Stamp, reporter: Reporter) -> str:
     """`train.py` of a plan: clip, warmup and schedule as its `run` says."""
-    tokens = reads_tokens(plan)
+    further = inputs(plan.program)
+    tokens = reads_tokens(plan) and not further
     parts = {
         "network": comment(plan.program.name, MAX_TITLE),
         "rule": comment(plan.rule, MAX_TITLE),
@@ -27,10 +29,26 @@ def train_text(plan: Plan, stamp: Stamp, reporter: Reporter) -> str:
         "about_data": ABOUT_TEXT if tokens else ABOUT_TENSORS,
         "file": "a text" if tokens else "saved {x, y} tensors",
         "data": _tokens(plan, reporter) if tokens else TENSORS,
+        "loss": ONE_INPUT,
+        "place": "x.to(args.device)",
         "steps": "int(run.steps)" if isinstance(plan.run.get("steps"), Quantity) else "200",
         "clip": CLIP if "clip" in plan.run else "",
     }
+    if further:
+        parts |= _of_several((("tokens" if reads_tokens(plan) else "x"), *further))
     return Template(TRAIN).substitute(parts).lstrip()
+
+
+def _of_several(names: tuple[str, ...]) -> dict[str, str]:
+    """What differs where `forward` takes several arguments."""
+    listed = ", ".join(names)
+    return {
+        "about_data": Template(ABOUT_SEVERAL).substitute(names=listed),
+        "file": "saved tensors",
+        "data": Template(SEVERAL).substitute(names=", ".join(f'"{name}"' for name in names)),
+        "loss": SEVERAL_INPUTS,
+        "place": "[a.to(args.device) for a in x]",
+    }
 
 
 def _tokens(plan: Plan, reporter: Reporter) -> str:
@@ -42,6 +60,9 @@ def _tokens(plan: Plan, reporter: Reporter) -> str:
 
 
 ABOUT_TEXT = "Bytes of the text are tokens; its last tenth is for validation."
+ABOUT_SEVERAL = """The file is a saved {$names, y},
+a row for each sample. `y` is classes, or what the output is to come close to;
+`Data.batch` is the place to draw either anew."""
 ABOUT_TENSORS = "The file is a saved {x: [n, D], y: [n] classes};\nits last tenth is for validation."
 
 TOKENS = '''
@@ -92,6 +113,65 @@ class Data:
         return self.held_out[0][:count], self.held_out[1][:count]
 '''
 
+SEVERAL = '''
+INPUTS = ($names)
+
+
+class Data:
+    """What `forward` takes, row by row, and the targets."""
+
+    def __init__(self, file: Path, config: Config) -> None:
+        stored = torch.load(file, weights_only=True)
+        self.inputs, self.y = [stored[name] for name in INPUTS], stored["y"]
+        self.split = len(self.y) * 9 // 10
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[list[Tensor], Tensor]:
+        return self.rows(torch.randint(self.split, (size,), generator=generator))
+
+    def validation(self, count: int) -> tuple[list[Tensor], Tensor]:
+        """The first `count` held-out rows, the same in every run."""
+        last = min(self.split + count, len(self.y))
+        return self.rows(torch.arange(self.split, last))
+
+    def rows(self, index: Tensor) -> tuple[list[Tensor], Tensor]:
+        return [a[index] for a in self.inputs], self.y[index]
+'''
+
+ONE_INPUT = '''
+def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    return F.cross_entropy(model(x).flatten(0, -2), y.flatten())
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, x: Tensor, y: Tensor, batch: int) -> float:
+    """Mean loss over all of `x`, a batch at a time."""
+    model.eval()
+    batches = zip(x.split(batch), y.split(batch), strict=True)
+    total = sum(loss_of(model, a, b).item() * len(a) for a, b in batches)
+    model.train()
+    return total / len(x)
+'''
+
+SEVERAL_INPUTS = '''
+def loss_of(model: nn.Module, x: list[Tensor], y: Tensor) -> Tensor:
+    """Squares of what is missing to real targets, cross-entropy of classes."""
+    predicted = model(*x)
+    if y.is_floating_point():
+        return F.mse_loss(predicted, y)
+    return F.cross_entropy(predicted.flatten(0, -2), y.flatten())
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, x: list[Tensor], y: Tensor, batch: int) -> float:
+    """Mean loss over all of `x`, a batch at a time."""
+    model.eval()
+    inputs = zip(*(a.split(batch) for a in x), strict=True)
+    batches = zip(inputs, y.split(batch), strict=True)
+    total = sum(loss_of(model, a, b).item() * len(b) for a, b in batches)
+    model.train()
+    return total / len(y)
+'''
+
 CLIP = "        torch.nn.utils.clip_grad_norm_(model.parameters(), run.clip)\n"
 
 TRAIN = '''
@@ -122,20 +202,7 @@ from optim import (  # isort: skip
 LOG_EVERY = 10
 
 $data
-
-def loss_of(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    return F.cross_entropy(model(x).flatten(0, -2), y.flatten())
-
-
-@torch.no_grad()
-def evaluate(model: nn.Module, x: Tensor, y: Tensor, batch: int) -> float:
-    """Mean loss over all of `x`, a batch at a time."""
-    model.eval()
-    batches = zip(x.split(batch), y.split(batch), strict=True)
-    total = sum(loss_of(model, a, b).item() * len(a) for a, b in batches)
-    model.train()
-    return total / len(x)
-
+$loss
 
 def train(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
@@ -149,7 +216,7 @@ def train(args: argparse.Namespace) -> None:
     order = torch.Generator().manual_seed(args.seed)
     for step in range(1, steps + 1):
         x, y = data.batch(args.batch, order)
-        loss = loss_of(model, x.to(args.device), y.to(args.device))
+        loss = loss_of(model, $place, y.to(args.device))
         loss.backward()
 ${clip}        optimizer.step()
         schedule.step()
@@ -158,7 +225,7 @@ ${clip}        optimizer.step()
             check_ratios(optimizer)
             report(args, step=step, loss=loss.item())
     x, y = data.validation(args.eval_sequences)
-    val_loss = evaluate(model, x.to(args.device), y.to(args.device), args.batch)
+    val_loss = evaluate(model, $place, y.to(args.device), args.batch)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         checkpoint = {

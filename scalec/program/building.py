@@ -18,10 +18,30 @@ from scalec.syntax import nodes
 
 @dataclass(frozen=True)
 class Value:
-    """A value of the program and its number of coordinates."""
+    """A value of the program and its number of coordinates. Without a name: nothing has entered yet."""
 
     name: str
     width: Formula
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where a stream has its vectors: one for each position that the block `origin` has made.
+
+    `context`: how many there are, None where nothing limits them; `side`: of an image, as many rows and columns.
+    """
+
+    origin: str
+    context: Formula | None = field(default=None, compare=False)
+    side: Formula | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class SideStream:
+    """What `let` names: its value, and its positions, None where it has one vector a sample."""
+
+    value: Value
+    positions: Positions | None
 
 
 @dataclass(frozen=True)
@@ -32,10 +52,10 @@ class Option:
     """
 
     name: str
-    kind: Literal["size", "word", "flag"]
+    kind: Literal["size", "word", "flag", "stream"]
     position: int | None = None
     words: tuple[str, ...] = ()
-    default: str | bool | None = None
+    default: OptionValue | None = None
     optional: bool = False
 
 
@@ -43,9 +63,10 @@ class Option:
 class BlockSpec:
     """One block of the language.
 
-    `body`: it takes braces. `opens`: it reads the network's input and so stands first. `name`: what its
-    path is called where the user names nothing, None for a composition that leaves no trace in paths;
-    `stored`: what its module is called then, `name` if None.
+    `body`: it takes braces. `opens`: an input enters there, so that it stands first, in the network or in a side
+    stream; `inside`: in blocks that it holds. `side`: it stands first in a side stream only. `name`: what its path
+    is called where the user names nothing, None for a composition that leaves no trace in paths; `stored`: what
+    its module is called then, `name` if None.
     """
 
     kind: str
@@ -54,7 +75,8 @@ class BlockSpec:
     name: str | None
     stored: str | None = None
     body: bool = False
-    opens: bool = False
+    opens: Literal["no", "yes", "inside"] = "no"
+    side: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +125,10 @@ class Block:
 
     def flag(self, name: str) -> bool:
         return self.options[name] is True
+
+    def stream(self, name: str) -> SideStream:
+        """The side stream that an option names."""
+        return self.builder.streams[self.word(name)]
 
     def tensor(
         self,
@@ -163,13 +189,21 @@ class Block:
                 notes=[f"it takes `{plain(before.width)}` coordinates and gives `{plain(after.width)}`"],
             )
 
+    def same_positions(self, before: Positions | None) -> None:
+        """What is added to a stream has a vector wherever the stream has one."""
+        if before != self.builder.positions and not self.builder.broken:
+            self.builder.reporter.report(
+                codes.BLOCK_PLACE, f"`{self.spec.kind}` changes the positions of the stream", self.node.span
+            )
+
     def layer_kinds(self) -> tuple[str, ...]:
         """Kinds of the blocks with matrices inside: what a residual is a residual of."""
         return tuple(dict.fromkeys(self._layer_kinds(self.children)))
 
     def _layer_kinds(self, regions: list[Region] | tuple[Region, ...]) -> Iterator[str]:
         for region in regions:
-            yield from self._layer_kinds(region.children)
+            if region.kind != "let":
+                yield from self._layer_kinds(region.children)
             if any(path in self.builder.matrices for _, path in region.tensors):
                 yield region.kind
 
@@ -193,17 +227,23 @@ class Builder:
         self,
         read: Callable[[Builder, nodes.Block, Place], Block],
         growing: frozenset[str],
-        depth: Formula | None,
+        depth_of: Callable[[tuple[nodes.Block | nodes.Let, ...]], Formula | None],
+        openers: frozenset[str],
         reporter: Reporter,
     ) -> None:
         self.read = read
         self.growing = growing
-        self.depth = depth
+        self.depth_of = depth_of
+        self.openers = openers
         self.reporter = reporter
+        self.depth: Formula | None = None
         self.operations: list[Operation] = []
         self.tensors: list[Tensor] = []
         self.sites: list[Site] = []
-        self.context: Formula | None = None
+        self.positions: Positions | None = None
+        self.streams: dict[str, SideStream] = {}
+        self.called: dict[str, str] = {}  # names of side streams and of their inputs, with their paths
+        self.gates: list[Value] | None = None  # of the residual that is being lowered
         self.taken: set[str] = set()
         self.counts: dict[str, int] = {}  # the last number that `unique` gave to a path
         self.matrices: set[str] = set()  # paths of tensors with two sides
@@ -214,14 +254,19 @@ class Builder:
         self.operations.append(operation)
         return operation.out
 
+    @property
+    def context(self) -> Formula | None:
+        """How many positions the stream has, where that is known."""
+        return self.positions.context if self.positions else None
+
     @contextmanager
     def nested(self) -> Iterator[list[Operation]]:
         """Operations emitted inside go to a list of their own: the body of a repeat."""
-        outer, self.operations = self.operations, []
+        outer, self.operations, self.gates = (self.operations, self.gates), [], None
         try:
             yield self.operations
         finally:
-            self.operations = outer
+            self.operations, self.gates = outer
 
     def unique(self, path: str) -> str:
         """The path itself, or with the first free number: `norm`, `norm2`, `norm3`."""
@@ -242,39 +287,50 @@ class Builder:
         """By the sides that grow with a dimension of the network; the same in every regime and at every size."""
         if len(shape) == 1:
             return "vector"
-        if self._grows(fan_in):
-            return "matrix" if self._grows(fan_out) else "output"
-        return "input" if self._grows(fan_out) else "scalar"
+        if self.grows(fan_in):
+            return "matrix" if self.grows(fan_out) else "output"
+        return "input" if self.grows(fan_out) else "scalar"
 
-    def _grows(self, side: Formula) -> bool:
+    def grows(self, side: Formula) -> bool:
         return any(s.name in self.growing for s in symbols(side))
 
     # ---- walking -----------------------------------------------------------------------------
     def sequence(self, at: Block, x: Value, place: Place | None = None) -> Value:
-        """Lower the blocks in the braces of `at`, one after the other."""
-        for node in self._body(at):
+        """Lower the blocks in the braces of `at`, one after the other. What `let` names there ends with them."""
+        outer = self.streams.copy()
+        for node in at.node.body or ():
             if self.reporter.full:
                 break
+            if isinstance(node, nodes.Let):
+                self.block(nodes.Block("let", span=node.span, name=node.name, body=node.body), at, x, place)
+                continue
             if node.kind == "branch":
                 self.reporter.report(codes.BLOCK_PLACE, "`branch` stands in a `sum`", node.span)
             x = self.block(node, at, x, place)
+        self.streams = outer
         return x
 
     def parallel(self, at: Block, x: Value) -> list[Value]:
         """Lower the branches in the braces of `at`, each on the same input."""
-        outs = []
-        for node in self._body(at):
-            if node.kind == "branch":
+        outs, start, ends = [], self.positions, list[Positions | None]()
+        for node in at.node.body or ():
+            if isinstance(node, nodes.Block) and node.kind == "branch":
+                self.positions = start
                 outs.append(self.block(node, at, x))
+                ends.append(self.positions)
             else:
+                kind = node.kind if isinstance(node, nodes.Block) else "let"
                 self.reporter.report(
                     codes.BLOCK_PLACE,
-                    f"`{at.spec.kind}` takes branches only, not `{node.kind}`",
+                    f"`{at.spec.kind}` takes branches only, not `{kind}`",
                     node.span,
-                    helps=[f"put it in a branch: `branch {{ {node.kind} ... }}`"],
+                    helps=[f"put it in a branch: `branch {{ {kind} ... }}`"],
                 )
         if not outs:
             self.reporter.fail(codes.BLOCK_PLACE, f"`{at.spec.kind}` has no branch", at.node.span)
+        for end in ends:
+            self.positions = end
+            at.same_positions(ends[0])
         return outs
 
     def block(self, node: nodes.Block, parent: Block, x: Value, place: Place | None = None) -> Value:
@@ -287,6 +343,7 @@ class Builder:
             place = Place(parent.place.path, parent.place.stored, within, parent.place.axes)
         try:
             at = self.read(self, node, place)
+            self._enter(at, x)
             out = at.spec.lower(self, at, x)
         except FormulaError as error:
             self.reporter.report(codes.EXPRESSION, str(error), node.span)
@@ -298,8 +355,44 @@ class Builder:
         self.broken = True
         return x
 
-    def _body(self, at: Block) -> list[nodes.Block]:
-        for item in at.node.body or ():
-            if isinstance(item, nodes.Let):
-                self.reporter.report(codes.NOT_SUPPORTED, "`let` is not supported yet", item.span)
-        return [item for item in at.node.body or () if isinstance(item, nodes.Block)]
+    def _enter(self, at: Block, x: Value) -> None:
+        """Inputs enter where there is no stream yet, and nothing else stands there."""
+        kind = at.spec.kind
+        if at.spec.opens == "yes" and x.name and at.place.within:
+            self.reporter.fail(
+                codes.BLOCK_PLACE,
+                f"`{kind}` reads an input of the network: it stands first there, or first in a side stream",
+                at.node.span,
+                helps=[f"`let NAME = {{ {kind}(...) ... }}` makes a side stream that later blocks read"],
+            )
+        if at.spec.opens == "no" and not x.name and not self.broken:
+            self.reporter.fail(codes.BLOCK_PLACE, f"there is nothing yet that `{kind}` could read", at.node.span)
+        if at.spec.opens == "yes" and at.place.within:
+            at.options["argument"] = self._argument(at)
+
+    def _argument(self, at: Block) -> str:
+        """What an input of a side stream is called: like its block, with a number where that is taken."""
+        name, count = at.name, 1
+        while self.called.setdefault(name, at.path) != at.path:
+            count += 1
+            name = f"{at.name}{count}"
+        return name
+
+    @contextmanager
+    def gated(self) -> Iterator[list[Value]]:
+        """A residual: where blocks inside leave the gate of its branch."""
+        outer, self.gates = self.gates, []
+        try:
+            yield self.gates
+        finally:
+            self.gates = outer
+
+    @contextmanager
+    def aside(self, opened: bool, depth: Formula | None) -> Iterator[None]:
+        """A side stream: what is lowered inside leaves the positions and the depth of the stream alone."""
+        outer = self.positions, self.depth, self.gates
+        self.positions, self.depth, self.gates = None if opened else self.positions, depth, None
+        try:
+            yield
+        finally:
+            self.positions, self.depth, self.gates = outer

@@ -5,6 +5,7 @@ Reads blocks and their options against the table in `blocks`; the table's functi
 
 from __future__ import annotations
 
+from functools import partial
 from keyword import iskeyword
 from typing import NoReturn
 
@@ -26,7 +27,8 @@ def lower(network: NetworkDef, reporter: Reporter) -> Program:
     dimensions = _dimensions(network, reporter)
     reader = _Reader({d.name for d in dimensions}, reporter)
     growing = frozenset(d.name for d in dimensions if d.grows)
-    builder = Builder(reader.block, growing, None, reporter)
+    openers = frozenset(spec.kind for spec in BLOCKS.values() if spec.opens == "yes")
+    builder = Builder(reader.block, growing, partial(_depth, reader=reader), openers, reporter)
     root = nodes.Block("sequence", span=network.span, body=network.items)
     at = Block(builder, root, BlockSpec("sequence", (), _nothing, None, body=True), Place(), "", "", {})
     _check_ends(network, reporter)
@@ -51,21 +53,25 @@ def _nothing(builder: Builder, at: Block, x: Value) -> Value:
 def _check_ends(network: NetworkDef, reporter: Reporter) -> None:
     """The first block reads the input, no other does; the last is the readout."""
     blocks = [item for item in network.items if isinstance(item, nodes.Block)]
-    openers = [spec.kind for spec in BLOCKS.values() if spec.opens]
-    if not blocks or blocks[0].kind not in openers:
+    openers = [spec.kind for spec in BLOCKS.values() if spec.opens == "yes"]
+    first = [kind for kind in openers if not BLOCKS[kind].side]
+    if not blocks or blocks[0].kind not in first:
         span = blocks[0].span if blocks else network.span
         reporter.report(
             codes.BLOCK_PLACE,
             "a network starts with the block that reads its input",
             span,
-            helps=[f"begin with one of {', '.join(f'`{k}`' for k in openers)}"],
+            helps=[f"begin with one of {', '.join(f'`{k}`' for k in first)}"],
         )
     if not blocks or blocks[-1].kind != "readout":
         span = blocks[-1].span if blocks else network.span
         reporter.report(codes.BLOCK_PLACE, "a network ends with `readout(SIZE)`", span)
     for block in blocks[1:]:
         if block.kind in openers:
-            reporter.report(codes.BLOCK_PLACE, f"`{block.kind}` reads the input and stands first", block.span)
+            helps = [f"a further input enters in a side stream: `let NAME = {{ {block.kind}(...) ... }}`"]
+            reporter.report(
+                codes.BLOCK_PLACE, f"`{block.kind}` reads the input and stands first", block.span, helps=helps
+            )
     for block in blocks[:-1]:
         if block.kind == "readout":
             reporter.report(codes.BLOCK_PLACE, "nothing follows the readout", block.span)
@@ -156,13 +162,13 @@ class _Reader:
         spec = BLOCKS.get(node.kind)
         if spec is None:
             self._unknown(node)
-        if place.within and (spec.opens or spec.kind == "readout"):
+        if place.within and spec.kind == "readout":
             self.reporter.fail(codes.BLOCK_PLACE, f"`{spec.kind}` cannot stand inside another block", node.span)
         if (node.body is not None) != spec.body:
             wanted = "takes blocks in braces" if spec.body else "takes no braces"
             self.reporter.fail(codes.BLOCK_PLACE, f"`{spec.kind}` {wanted}", node.span)
         name, stored = self._name(builder, node, spec, place)
-        return Block(builder, node, spec, place, name, stored, self._options(node, spec))
+        return Block(builder, node, spec, place, name, stored, self._options(builder, node, spec))
 
     def _unknown(self, node: nodes.Block) -> NoReturn:
         if node.kind in PLANNED_BLOCKS:
@@ -192,7 +198,7 @@ class _Reader:
         builder.taken.add(f"{place.path}{node.name}")
         return node.name, node.name
 
-    def _options(self, node: nodes.Block, spec: BlockSpec) -> dict[str, OptionValue]:
+    def _options(self, builder: Builder, node: nodes.Block, spec: BlockSpec) -> dict[str, OptionValue]:
         known = {o.name: o for o in spec.options}
         given: dict[str, OptionValue] = {}
         positional = iter(sorted((o for o in spec.options if o.position is not None), key=lambda o: o.position or 0))
@@ -206,7 +212,7 @@ class _Reader:
                 if found is None:
                     self._unknown_option(spec, argument)
                     continue
-                option, value = found, self._option_value(spec, found, argument)
+                option, value = found, self._option_value(builder, spec, found, argument)
             if option.name in given:
                 self.reporter.report(codes.OPTION, f"`{option.name}` is given twice", argument.span)
             given[option.name] = value
@@ -224,12 +230,14 @@ class _Reader:
                 )
         return {o.name: given[o.name] for o in spec.options if o.name in given}
 
-    def _option_value(self, spec: BlockSpec, option: Option, argument: nodes.Argument) -> OptionValue:
+    def _option_value(self, builder: Builder, spec: BlockSpec, option: Option, argument: nodes.Argument) -> OptionValue:
         value = argument.value
         if isinstance(value, tuple):
             self.reporter.fail(codes.OPTION, f"`{option.name}` of `{spec.kind}` is not a list", argument.span)
         if option.kind == "size":
             return self.size(value)
+        if option.kind == "stream":
+            return self._stream(builder, spec, option, value)
         words = option.words if option.kind == "word" else ("yes", "no")
         if not isinstance(value, nodes.Name) or value.text not in words:
             text = expression_text(value)
@@ -243,6 +251,19 @@ class _Reader:
                 helps=did_you_mean(text, words),
             )
         return value.text == "yes" if option.kind == "flag" else value.text
+
+    def _stream(self, builder: Builder, spec: BlockSpec, option: Option, value: nodes.Expr) -> str:
+        text = expression_text(value)
+        if text not in builder.streams:
+            named = ", ".join(builder.streams)
+            self.reporter.fail(
+                codes.UNKNOWN_NAME,
+                f"`{option.name}` of `{spec.kind}` names no side stream: `{text}`",
+                value.span,
+                notes=(f"those named before it are {named}",) if named else ("none is named before it",),
+                helps=did_you_mean(text, builder.streams) or (f"`let {option.name} = {{ ... }}` makes one",),
+            )
+        return text
 
     def _unknown_option(self, spec: BlockSpec, argument: nodes.Argument) -> None:
         value = argument.value

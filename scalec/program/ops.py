@@ -178,6 +178,18 @@ class Reshape:
 
 
 @dataclass(frozen=True)
+class Gather:
+    """A position's vector from those of several: laid side by side, `factor` of them, or their mean.
+
+    Positions of one sample have much in common, and windows are fixed: orders and words pass through.
+    """
+
+    out: str
+    x: str
+    factor: Formula
+
+
+@dataclass(frozen=True)
 class Repeat:
     """`count` copies of `body` in a row, each with weights of its own along axis `axis`.
 
@@ -205,5 +217,5 @@ class Output:
 
 Operation = (
     Input | Constant | Linear | Bias | Gain | Scale | Add | Normalise | Elementwise | Multiply
-    | Dot | Softmax | Mix | Reshape | Repeat | Output
+    | Dot | Softmax | Mix | Reshape | Gather | Repeat | Output
 )  # fmt: skip

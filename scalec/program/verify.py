@@ -115,6 +115,8 @@ class _Values:
             case ops.Reshape(_, x, _, count, split):
                 width = self._read(x, operation)
                 return divide(width, count) if split else mul(width, count)
+            case ops.Gather(_, x, factor):
+                return mul(self._read(x, operation), factor)
             case ops.Repeat():
                 return self._repeat(operation, axes)
             case _:

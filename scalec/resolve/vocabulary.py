@@ -15,7 +15,7 @@ ROLES = (
 )  # fmt: skip
 
 SITES = (
-    "residual", "residual.attention", "residual.mlp", "residual.moe", "residual.linear",
+    "residual", "residual.attention", "residual.mlp", "residual.moe", "residual.linear", "residual.conv",
     "attention.logits", "attention.output", "mlp.act", "logits",
     "moe.combine", "router.logits", "moe.balance", "lora",
 )  # fmt: skip

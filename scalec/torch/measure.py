@@ -20,10 +20,11 @@ from scalec.torch.terms import Term
 
 @dataclass(frozen=True)
 class Batch:
-    """`x` as the model takes it, `y` the class of each position."""
+    """`x` and `beside` as the model takes them, `y` the class of each position."""
 
     x: Tensor
     y: Tensor
+    beside: tuple[Tensor, ...] = ()
 
 
 def measure_terms(run: Run, batch: Batch, steps: int, only: str | None = None) -> dict[Term, float]:
@@ -41,7 +42,7 @@ def measure_terms(run: Run, batch: Batch, steps: int, only: str | None = None) -
     terms: dict[Term, float] = {}
     for step in range(steps + 1):
         run.optimizer.zero_grad()
-        seen = probes.forward(batch.x)
+        seen = probes.forward(batch.x, *batch.beside)
         first = first or seen
         F.cross_entropy(seen.logits.flatten(0, -2), batch.y.flatten()).backward()  # type: ignore[no-untyped-call]
         if step == 0:

@@ -119,10 +119,10 @@ class Probes:
         assert number is not None
         return int(number)
 
-    def forward(self, x: Tensor) -> Seen:
-        """Run the model on `x` and note what every probe sees."""
+    def forward(self, *inputs: Tensor) -> Seen:
+        """Run the model and note what every probe sees."""
         with _listening([p.module for layers in self.layers.values() for p in layers]) as heard:
-            logits = self.run.model(x)
+            logits = self.run.model(*inputs)
         ins: dict[Probe, Tensor | None] = {}
         outs: dict[Probe, Tensor] = {}
         for probe in (p for layers in self.layers.values() for p in layers):

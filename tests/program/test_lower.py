@@ -135,7 +135,7 @@ CANNOT = [
     ("embed(V, N) linear(N)", "SC308 a network ends with `readout(SIZE)`"),
     ("embed(V, N) embed(V, N) readout(V)", "SC308 `embed` reads the input and stands first"),
     ("embed(V, N) readout(V) readout(V)", "SC308 nothing follows the readout"),
-    ("embed(V, N) repeat L { embed(V, N) } readout(V)", "SC308 `embed` cannot stand inside another block"),
+    ("embed(V, N) repeat L { embed(V, N) } readout(V)", "SC308 `embed` reads an input of the network"),
     ("embed(V, N) residual { readout(V) } readout(V)", "SC308 `readout` cannot stand inside another block"),
     ("embed(V, N) residual { linear(F) } readout(V)", "SC308 `residual` changes the width of the stream"),
     ("embed(V, N) repeat L { linear(F) } readout(V)", "SC308 `repeat` changes the width of the stream"),
@@ -159,7 +159,7 @@ CANNOT = [
     ("embed(V, N) linear(M) readout(V)", "SC301 `M` is no size here"),
     ("embed(V, N) attention(heads = N - N) readout(V)", "SC301 zero is raised to a power that is not positive"),
     ("embed(V, N) linear(N^(1/0)) readout(V)", "SC301 zero is raised to a power"),
-    ("let c = { embed(V, N) } embed(V, N) readout(V)", "SC103 `let` is not supported yet"),
+    ("embed(V, N) modulate(by = c) readout(V)", "SC201 `by` of `modulate` names no side stream: `c`"),
 ]  # fmt: skip
 
 

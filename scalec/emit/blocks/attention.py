@@ -11,8 +11,10 @@ from scalec.program.program import Region
 def _attention(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     m = w.child()
     m.attribute("head_dim", m.size(region, "head_dim"))
-    for local in "qkv":
-        m.statements(f"{local}_BHTD = self.split({matrix(m, region, local, local, Expr('x')).text})")
+    context = dict(region.options).get("context")
+    seen = Expr(m.read(context)) if isinstance(context, str) else Expr("x")
+    for local, source in (("q", Expr("x")), ("k", seen), ("v", seen)):
+        m.statements(f"{local}_BHTD = self.split({matrix(m, region, local, local, source).text})")
     output = m.site_factor(region, "output", "output_scale")
     result = matrix(m, region, "o", "o", Expr(f"{output}y_BTN"))
     scale = m.site_value(region, "logits", "scale")
@@ -24,7 +26,7 @@ def _attention(w: ModuleWriter, region: Region, x: Expr) -> Expr:
         "y_BTN = y_BHTD.transpose(1, 2).flatten(2)",
     )
     m.methods += SPLIT
-    return call(w, region, m.define("Attention", result), x)
+    return call(w, region, m.define("Attention", result), x, *m.beside)
 
 
 SPLIT = '''

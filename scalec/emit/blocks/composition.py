@@ -10,10 +10,12 @@ from scalec.program.program import Region
 
 
 def _residual(w: ModuleWriter, region: Region, x: Expr) -> Expr:
-    """`skip * x + scale * f(x)`."""
+    """`skip * x + scale * f(x)`, or `skip * x + scale * gate * f(x)`."""
     stream = w.named(x)
-    with w.inside():
+    with w.gated() as gates:
         inner = emit_sequence(w, region.children, Expr(stream))
+    if gates:
+        inner = Expr(" * ".join([*gates, inner.factor]))
     name = dict(region.sites)["scale"].rpartition("residual.")[2].replace(".", "_")
     skip = w.site_factor(region, "scale", f"{name}_skip", "skip")
     scale = w.site_factor(region, "scale", f"{name}_residual")
@@ -43,7 +45,8 @@ def _repeat(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     block = m.define(name if name.startswith("Block") else f"{name}Block", out)
     w.attribute(region.name, f"nn.ModuleList({block}(config) for _ in range({w.size(region, 'count')}))")
     stream = w.own(x)
-    w.statements(f"for block in self.{region.name}:", f"    {stream} = block({stream})")
+    arguments = ", ".join([stream, *map(w.read, m.beside)])
+    w.statements(f"for block in self.{region.name}:", f"    {stream} = block({arguments})")
     return Expr(stream)
 
 

@@ -46,8 +46,9 @@ def _norm(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     return Expr(f"{factor}{norm}({x.text})")
 
 
-def call(w: ModuleWriter, region: Region, name: str, x: Expr) -> Expr:
-    return Expr(w.attribute(region.name, f"{name}(config)") + f"({x.text})")
+def call(w: ModuleWriter, region: Region, name: str, x: Expr, *beside: str) -> Expr:
+    """The block's module on its input; `beside`: the side streams that it reads."""
+    return Expr(w.attribute(region.name, f"{name}(config)") + f"({', '.join([x.text, *map(w.read, beside)])})")
 
 
 EMITTERS: dict[str, Emitter] = {

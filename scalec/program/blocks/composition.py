@@ -8,14 +8,22 @@ from scalec.program.program import Axis
 
 
 def _residual(b: Builder, at: Block, x: Value) -> Value:
-    """`x * skip + f(x) * scale`; its site is called after the first layer inside."""
-    inner = b.sequence(at, x)
+    """`x * skip + f(x) * scale`; its site is called after the first layer inside.
+
+    A gate that a block inside has left multiplies `f(x)`.
+    """
+    positions = b.positions
+    with b.gated() as gates:
+        inner = b.sequence(at, x)
     at.same_width(x, inner)
+    at.same_positions(positions)
     kinds = at.layer_kinds()
     path = b.unique(f"{at.place.path}residual.{kinds[0] if kinds else 'empty'}")
     site = at.site(
         "scale", "residual", *(f"residual.{kind}" for kind in kinds), path=path, attributes=("scale", "skip")
     )
+    for gate in gates:
+        inner = Value(b.emit(ops.Multiply(b.unique(f"{site}.gated"), inner.name, gate.name)), inner.width)
     branch = b.emit(ops.Scale(f"{site}.branch", inner.name, site))
     skip = b.emit(ops.Scale(f"{site}.skip", x.name, site, "skip"))
     return Value(b.emit(ops.Add(site, (skip, branch))), x.width)
@@ -42,16 +50,18 @@ def _repeat(b: Builder, at: Block, x: Value) -> Value:
         at.within,
         (*at.place.axes, Axis(at.path, count)),
     )
+    positions = b.positions
     with b.nested() as body:
         out = b.sequence(at, carried, inside)
     at.same_width(x, out)
+    at.same_positions(positions)
     repeat = ops.Repeat(at.path, x.name, at.path, count, carried.name, out.name, tuple(body))
     return Value(b.emit(repeat), x.width)
 
 
 SPECS = (
     BlockSpec("residual", (), _residual, None, body=True),
-    BlockSpec("sum", (), _sum, None, body=True),
-    BlockSpec("branch", (), _branch, None, body=True),
+    BlockSpec("sum", (), _sum, None, body=True, opens="inside"),
+    BlockSpec("branch", (), _branch, None, body=True, opens="inside"),
     BlockSpec("repeat", (Option("count", "size", 0),), _repeat, "block", "blocks", body=True),
 )
