@@ -90,7 +90,8 @@ class ReferenceDit(nn.Module):
 
     def places(self, like: Tensor) -> Tensor:
         every, pairs = range(self.sizes.rows), self.sizes.N // 4
-        return torch.tensor([waves(row, pairs) + waves(column, pairs) for row in every for column in every]).to(like)
+        table = [waves(row, pairs) + waves(column, pairs) for row in every for column in every]
+        return torch.tensor(table, dtype=like.dtype)
 
     def forward(self, images: Tensor, times: Tensor, labels: Tensor) -> Tensor:
         x = self.patch(images).flatten(2).transpose(1, 2)
