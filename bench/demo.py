@@ -45,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def read(path: Path) -> dict[Trial, float]:
     rows = json.loads(path.read_text("utf-8"))
-    return {Trial(r["rule"], r["width"], r["log2_lr"], r["seed"]): r["val_loss"] for r in rows}
+    return {Trial(r["rule"], r["size"], r["log2_lr"], r["seed"]): r["val_loss"] for r in rows}
 
 
-def table(found: Mapping[str, Sequence[Curve]]) -> list[str]:
+def table(found: Mapping[str, Sequence[Curve]], what: str = "width") -> list[str]:
     rates = sorted(next(iter(found.values()))[0].losses)
     rows = [
         f"| rule | width | {' | '.join(f'2^{rate}' for rate in rates)} | optimum |",
@@ -58,7 +58,7 @@ def table(found: Mapping[str, Sequence[Curve]]) -> list[str]:
         for curve in lines:
             cells = [f"**{loss:.3f}**" if rate == curve.best else f"{loss:.3f}" for rate, loss in curve.losses.items()]
             edge = " (edge)" if curve.at_edge else ""
-            rows.append(f"| {rule} | {curve.width} | {' | '.join(cells)} | 2^{curve.optimum:.1f}{edge} |")
+            rows.append(f"| {rule} | {curve.size} | {' | '.join(cells)} | 2^{curve.optimum:.1f}{edge} |")
     return rows
 
 

@@ -76,7 +76,7 @@ def show_plan(study: Study) -> None:
 
 def compile_all(study: Study, out: Path) -> dict[tuple[str, int], Path]:
     """`scalec compile` for every rule and width that is trained; the folders, by rule and width."""
-    wanted = {(t.rule, t.width): None for t in trials((STEADY, MOVING), study.widths, (0,), (0,))}
+    wanted = {(t.rule, t.size): None for t in trials((STEADY, MOVING), study.widths, (0,), (0,))}
     folders = {(rule, width): out / f"{rule}-{width}" for rule, width in wanted}
     for (rule, width), folder in folders.items():
         _scalec("compile", _rule(rule), *_at(width), "-o", str(folder))
@@ -106,13 +106,13 @@ def table(found: Mapping[str, Sequence[Curve]]) -> Table:
     for rule, rows in found.items():
         for curve in rows:
             cells = [f"[bold]{x:.3f}*[/]" if r == curve.best else f"{x:.3f}" for r, x in curve.losses.items()]
-            shown.add_row(rule, str(curve.width), *cells, f"2^{curve.optimum:.1f}{' edge' if curve.at_edge else ''}")
+            shown.add_row(rule, str(curve.size), *cells, f"2^{curve.optimum:.1f}{' edge' if curve.at_edge else ''}")
         shown.add_section()
     return shown
 
 
-def plot(found: Mapping[str, Sequence[Curve]], path: Path) -> None:
-    """Loss against learning rate for each width, the two rules side by side, best rates marked."""
+def plot(found: Mapping[str, Sequence[Curve]], path: Path, what: str = "width") -> None:
+    """Loss against learning rate for each size, the two rules side by side, best rates marked."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -123,7 +123,7 @@ def plot(found: Mapping[str, Sequence[Curve]], path: Path) -> None:
     for axes, (rule, rows) in zip(figure.subplots(1, len(found), sharey=True), found.items(), strict=True):
         for i, curve in enumerate(rows):
             color = colormaps["viridis"](0.85 * i / max(1, len(rows) - 1))
-            axes.plot(*zip(*curve.losses.items(), strict=True), color=color, label=f"width {curve.width}")
+            axes.plot(*zip(*curve.losses.items(), strict=True), color=color, label=f"{what} {curve.size}")
             axes.plot(curve.best, curve.losses[curve.best], "*", color=color, markersize=14)
         axes.set(title=rule, xlabel="learning rate, log2")
         axes.grid(alpha=0.3)

@@ -62,7 +62,7 @@ def sweep(trials: Iterable[Trial], folders: Mapping[tuple[str, int], Path], sett
 
         def run(batch: Sequence[Trial]) -> list[float]:
             bars = {trial: _Bar(progress, everything, _title(trial), settings.steps) for trial in batch}
-            folder = folders[batch[0].rule, batch[0].width]
+            folder = folders[batch[0].rule, batch[0].size]
             val_losses = run_trials(batch, folder, settings, lambda trial, step, loss: bars[trial].report(step, loss))
             for bar in bars.values():
                 bar.finish()
@@ -79,7 +79,7 @@ def sweep(trials: Iterable[Trial], folders: Mapping[tuple[str, int], Path], sett
 
 def _batches(trials: Iterable[Trial]) -> Iterator[Sequence[Trial]]:
     """Trials of one folder, a few at a time, in the order given."""
-    for _, group in groupby(trials, key=lambda trial: (trial.rule, trial.width)):
+    for _, group in groupby(trials, key=lambda trial: (trial.rule, trial.size)):
         while batch := tuple(islice(group, PER_PROCESS)):
             yield batch
 
@@ -106,7 +106,7 @@ def run_trials(trials: Sequence[Trial], folder: Path, settings: Settings, report
 
     Raises TrialFailedError when the child fails or ends without all validation losses.
     """
-    outs = [settings.out / f"{t.rule}-{t.width}-{t.log2_lr}-{t.seed}" for t in trials]
+    outs = [settings.out / f"{t.rule}-{t.size}-{t.log2_lr}-{t.seed}" for t in trials]
     for out in outs:
         out.mkdir(parents=True, exist_ok=True)
     words = [arguments(trial, settings, out) for trial, out in zip(trials, outs, strict=True)]
@@ -153,7 +153,7 @@ def _lines(child: subprocess.Popen[str]) -> Iterator[dict[str, float]]:
 
 
 def _title(trial: Trial) -> str:
-    return f"{trial.rule} width {trial.width} lr 2^{trial.log2_lr} seed {trial.seed}"
+    return f"{trial.rule} {trial.size} lr 2^{trial.log2_lr} seed {trial.seed}"
 
 
 def _progress() -> Progress:

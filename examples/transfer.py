@@ -1,6 +1,7 @@
 """What a learning-rate sweep says about transfer. Input: losses of trials. Output: curves and one sentence.
 
-Pure: no files, no processes. Rates are powers of two, written as their exponents, evenly spaced.
+Pure: no files, no processes. A size is a width or a depth, whatever grows: `what` in sentences. Rates are powers of
+two, written as their exponents, evenly spaced.
 """
 
 from __future__ import annotations
@@ -10,25 +11,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-STAYED = 0.5  # octaves: the optimum moved by less than a factor 1.41 at every width
-MOVED = 1.0  # octaves: from the base to the widest it moved by a factor 2 or more
+STAYED = 0.5  # octaves: the optimum moved by less than a factor 1.41 at every size
+MOVED = 1.0  # octaves: from the base to the largest it moved by a factor 2 or more
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One training run: the emitted model of `rule` at `width`, with learning rate `2^log2_lr`."""
+    """One training run: the emitted model of `rule` at `size`, with learning rate `2^log2_lr`."""
 
     rule: str
-    width: int
+    size: int
     log2_lr: int
     seed: int
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Validation loss against learning rate at one width: means over seeds, infinite where one diverged."""
+    """Validation loss against learning rate at one size: means over seeds, infinite where one diverged."""
 
-    width: int
+    size: int
     losses: Mapping[int, float]
 
     @property
@@ -56,36 +57,36 @@ class Curve:
         return self.best + (rates[i + 1] - rates[i]) / 2 * (left - right) / bend
 
     def cost(self, log2_lr: int) -> float:
-        """How much loss is given away at this width with this rate instead of the best one."""
+        """How much loss is given away at this size with this rate instead of the best one."""
         return self.losses[log2_lr] - self.losses[self.best]
 
 
-def trials(rules: Sequence[str], widths: Sequence[int], rates: Sequence[int], seeds: Sequence[int]) -> list[Trial]:
-    """All runs to make, the longest first. At the base, `widths[0]`, one rule stands for all."""
+def trials(rules: Sequence[str], sizes: Sequence[int], rates: Sequence[int], seeds: Sequence[int]) -> list[Trial]:
+    """All runs to make, the longest first. At the base, `sizes[0]`, one rule stands for all."""
     return [
-        Trial(rule, width, rate, seed)
-        for width in sorted(widths, reverse=True)
-        for rule in (rules if width != widths[0] else rules[:1])
+        Trial(rule, size, rate, seed)
+        for size in sorted(sizes, reverse=True)
+        for rule in (rules if size != sizes[0] else rules[:1])
         for rate in rates
         for seed in seeds
     ]
 
 
 def curves(losses: Mapping[Trial, float], rule: str, base_rule: str) -> list[Curve]:
-    """A curve for each width of `rule`, narrowest first; the base width was trained as `base_rule`."""
-    base = min(trial.width for trial in losses)
+    """A curve for each size of `rule`, smallest first; the base was trained as `base_rule`."""
+    base = min(trial.size for trial in losses)
     grouped: dict[int, dict[int, list[float]]] = {}
-    for trial, loss in sorted(losses.items(), key=lambda item: (item[0].width, item[0].log2_lr)):
-        if trial.rule == (base_rule if trial.width == base else rule):
-            by_rate = grouped.setdefault(trial.width, {})
+    for trial, loss in sorted(losses.items(), key=lambda item: (item[0].size, item[0].log2_lr)):
+        if trial.rule == (base_rule if trial.size == base else rule):
+            by_rate = grouped.setdefault(trial.size, {})
             by_rate.setdefault(trial.log2_lr, []).append(loss if math.isfinite(loss) else math.inf)
-    return [Curve(width, {rate: fmean(x) for rate, x in g.items()}) for width, g in grouped.items()]
+    return [Curve(size, {rate: fmean(x) for rate, x in g.items()}) for size, g in grouped.items()]
 
 
-def conclusion(steady: str, moving: str, found: Mapping[str, Sequence[Curve]]) -> str:
+def conclusion(steady: str, moving: str, found: Mapping[str, Sequence[Curve]], what: str = "width") -> str:
     """Whether the best rate stayed put under `steady` and moved under `moving`, read off the curves."""
-    facts = "; ".join(_fact(name, found[name]) for name in (steady, moving))
-    return f"{_verdict(steady, moving, found)}. {facts}.{_edge_note(found)}"
+    facts = "; ".join(_fact(name, found[name], what) for name in (steady, moving))
+    return f"{_verdict(steady, moving, found)}. {facts}.{_edge_note(found, what)}"
 
 
 def _verdict(steady: str, moving: str, found: Mapping[str, Sequence[Curve]]) -> str:
@@ -99,21 +100,21 @@ def _verdict(steady: str, moving: str, found: Mapping[str, Sequence[Curve]]) -> 
 
 
 def shifts(curves: Sequence[Curve]) -> list[float]:
-    """How far the optimum of each width is from the base's, in octaves."""
+    """How far the optimum of each size is from the base's, in octaves."""
     return [curve.optimum - curves[0].optimum for curve in curves]
 
 
-def _fact(name: str, curves: Sequence[Curve]) -> str:
-    base, widest = curves[0], curves[-1]
+def _fact(name: str, curves: Sequence[Curve], what: str) -> str:
+    base, largest = curves[0], curves[-1]
     path = ", ".join(f"2^{c.optimum:.1f}" for c in curves)
-    widths = ", ".join(str(c.width) for c in curves)
+    sizes = ", ".join(str(c.size) for c in curves)
     return (
-        f"{name}: best rate {path} at widths {widths}; the base's best of those tried, 2^{base.best}, "
-        f"gives {widest.losses[base.best]:.3f} at width {widest.width}, "
-        f"{widest.cost(base.best):.3f} above the best there"
+        f"{name}: best rate {path} at {what}s {sizes}; the base's best of those tried, 2^{base.best}, "
+        f"gives {largest.losses[base.best]:.3f} at {what} {largest.size}, "
+        f"{largest.cost(base.best):.3f} above the best there"
     )
 
 
-def _edge_note(found: Mapping[str, Sequence[Curve]]) -> str:
-    edges = [f"{name} at width {c.width}" for name, curves in found.items() for c in curves if c.at_edge]
+def _edge_note(found: Mapping[str, Sequence[Curve]], what: str) -> str:
+    edges = [f"{name} at {what} {c.size}" for name, curves in found.items() for c in curves if c.at_edge]
     return f" At the edge of the rates tried: {', '.join(edges)}." if edges else ""

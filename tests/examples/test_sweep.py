@@ -43,7 +43,7 @@ def test_the_validation_loss_comes_back(tmp_path: Path) -> None:
 
 def test_emitted_files_import_one_another_and_not_scalec(tmp_path: Path) -> None:
     run_trials([TRIAL], emitted(tmp_path, IMPORTS_NEIGHBOUR), settings(tmp_path), lambda *x: None)
-    with pytest.raises(TrialFailedError, match=r"(?s)mu width 64.*import of scalec halted"):
+    with pytest.raises(TrialFailedError, match=r"(?s)mu 64.*import of scalec halted"):
         run_trials([TRIAL], emitted(tmp_path, IMPORTS_SCALEC), settings(tmp_path), lambda *x: None)
 
 

@@ -73,8 +73,8 @@ def test_beside_a_diverged_run_the_optimum_is_the_best_tried() -> None:
 
 def test_the_base_is_trained_once() -> None:
     planned = trials(["mu", "sp"], [64, 128], [-9, -8], [0])
-    assert planned[0].width == 128
-    assert [t for t in planned if t.width == 64] == [Trial("mu", 64, -9, 0), Trial("mu", 64, -8, 0)]
+    assert planned[0].size == 128
+    assert [t for t in planned if t.size == 64] == [Trial("mu", 64, -9, 0), Trial("mu", 64, -8, 0)]
     assert len(planned) == 6
 
 
