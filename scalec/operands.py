@@ -91,7 +91,7 @@ class Chooser:
     def ref(self, kind: Kind, text: str | None) -> nodes.Ref | None:
         if text is not None:
             return parse_ref(Source(f"--{kind}", text))
-        own = self._leaves(kind)
+        own = self.workspace.unit.leaves(kind)
         known = own or tuple(self.workspace.candidates(kind, self.workspace.main))
         if len(known) == 1:
             found = self.workspace.find(kind, known[0], self.workspace.main, None, self.reporter)
@@ -127,12 +127,6 @@ class Chooser:
             if found.declaration.owners:
                 yield tuple(o.text for o in found.declaration.owners)
             waiting += [(parent.path, found.unit) for parent in found.declaration.parents]
-
-    def _leaves(self, kind: Kind) -> tuple[str, ...]:
-        """Names of that kind declared in the file under work that no other one there extends."""
-        own = self.workspace.unit.own
-        extended = {parent.path for d in own.values() if isinstance(d, nodes.RuleDecl) for parent in d.parents}
-        return tuple(name for name in self.workspace.unit.names(kind) if kind != "rule" or name not in extended)
 
     def _ask(self, kind: Kind, known: Sequence[str]) -> None:
         self.reporter.report(

@@ -139,16 +139,18 @@ def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
     """Names and kinds of everything the file under work declares; nothing is proved."""
     reporter = Reporter()
     optimizers = tuple(workspace.candidates("optimizer", workspace.main))
+    whole = workspace.unit.leaves("network")  # others may lack what those that extend them have
     for declaration in workspace.unit.own.values():
         if reporter.full:
             break
         with _collected(reporter) as own:
             match declaration:
-                case nodes.NetworkDecl() if all(p.value for p in declaration.params):
+                case nodes.NetworkDecl(name) if all(p.value for p in declaration.params):
                     network = resolve_network(workspace, _as_declared(declaration), own)
                     own.stop_on_errors()
                     assert network is not None
-                    lower(network, own)
+                    if name in whole:
+                        lower(network, own)
                 case nodes.OptimizerDecl(name):
                     resolve_optimizer(workspace, name, own)
                 case nodes.GoalDecl(name):

@@ -70,7 +70,7 @@ class Tensor:
     """A logical trained tensor.
 
     `path` is stable and documented (`block.mlp.up`); `role` a dotted name (`mlp.up` is part of `mlp`);
-    `shape` the logical sides, output side first; `relative` the relative sizes that exist here
+    `shape` its sides as stored, see `storage.layout`; `relative` the relative sizes that exist here
     (`fan_in` and `fan_out` come from `uses`); `within` the kinds and names of the enclosing blocks.
     """
 

@@ -7,7 +7,7 @@ different ones that it uses under one name are ambiguous where the name is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -69,6 +69,22 @@ class Unit:
     def names(self, kind: Kind) -> tuple[str, ...]:
         """Names of that kind declared in this file, in order."""
         return tuple(name for k, name in self.own if k == kind)
+
+    def leaves(self, kind: Kind) -> tuple[str, ...]:
+        """Those that no other one in this file extends."""
+        extended = {parent for d in self.own.values() if KINDS[type(d)] == kind for parent in _parents(d)}
+        return tuple(name for name in self.names(kind) if name not in extended)
+
+
+def _parents(declaration: Named) -> Iterator[str]:
+    """Names of the rules or the network that a declaration extends."""
+    match declaration:
+        case nodes.RuleDecl(name, parents=parents):
+            yield from (parent.path for parent in parents if parent.path != name)
+        case nodes.NetworkDecl(name, extends=nodes.Ref(path)) if path != name:
+            yield path
+        case _:
+            pass
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """From a network declaration to its parts. Input: a workspace and a reference. Output: `NetworkDef`.
 
-Parameters are substituted; dimensions are checked against the declared ones. Blocks stay trees:
-what a block means is the business of `program.lower`.
+Parameters are substituted, ancestors come first; dimensions are checked against the declared ones.
+Blocks stay trees: what a block means is the business of `program.lower`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
 from scalec.resolve.bind import bind, substitute
-from scalec.resolve.load import Workspace
+from scalec.resolve.load import GENERATIONS, Found, Workspace
 from scalec.source import Span
 from scalec.syntax import nodes
 
@@ -40,34 +40,52 @@ class NetworkDef:
 def resolve_network(
     workspace: Workspace, ref: nodes.Ref, reporter: Reporter, unit: str | None = None
 ) -> NetworkDef | None:
-    """The network that `ref` means in a file, its parameters bound."""
+    """The network that `ref` means in a file, its parameters bound: sizes and blocks of its ancestors, then its own."""
     found = workspace.find("network", ref.path, unit or workspace.main, ref.span, reporter)
     if found is None:
         return None
-    declaration = found.declaration
-    assert isinstance(declaration, nodes.NetworkDecl)
-    if declaration.extends:
-        reporter.report(codes.NOT_SUPPORTED, "`extends` of a network is not supported yet", declaration.extends.span)
-    bindings = bind(declaration.name, declaration.params, ref, reporter)
     dims: dict[str, NetworkDim] = {}
     items: list[nodes.Block | nodes.Let] = []
-    for item in declaration.items:
-        match item:
-            case nodes.Dims(sizes) | nodes.Fixed(sizes):
-                for size in sizes:
-                    _add(
-                        dims,
-                        workspace,
-                        found.unit,
-                        substitute(size, bindings),
-                        isinstance(item, nodes.Fixed),
-                        reporter,
-                    )
-            case nodes.Block() | nodes.Let():
-                items.append(substitute(item, bindings))
+    for home, declaration, bindings in reversed(_generations(workspace, found, ref, reporter)):
+        for item in declaration.items:
+            match item:
+                case nodes.Dims(sizes) | nodes.Fixed(sizes):
+                    fixed = isinstance(item, nodes.Fixed)
+                    for size in sizes:
+                        _add(dims, workspace, home, substitute(size, bindings), fixed, reporter)
+                case nodes.Block() | nodes.Let():
+                    items.append(substitute(item, bindings))
+    span = found.declaration.span
     if len(dims) > SIZES:
-        reporter.fail(codes.LIMIT, f"network `{declaration.name}` has more than {SIZES} sizes", declaration.span)
-    return NetworkDef(declaration.name, tuple(dims.values()), tuple(items), declaration.span)
+        reporter.fail(codes.LIMIT, f"network `{ref.path}` has more than {SIZES} sizes", span)
+    return NetworkDef(ref.path, tuple(dims.values()), tuple(items), span)
+
+
+Generation = tuple[str, nodes.NetworkDecl, dict[str, nodes.Expr]]
+
+
+def _generations(workspace: Workspace, found: Found, ref: nodes.Ref, reporter: Reporter) -> list[Generation]:
+    """The network, its parent, and so on: the file that each stands in, its declaration, its parameters bound."""
+    line: list[Generation] = []
+    seen: set[tuple[str, str]] = set()
+    parent: Found | None = found
+    while parent is not None:
+        declaration = parent.declaration
+        assert isinstance(declaration, nodes.NetworkDecl)
+        if (parent.unit, declaration.name) in seen:
+            reporter.report(codes.CYCLE, f"network `{declaration.name}` extends itself", ref.span)
+            break
+        if len(line) >= GENERATIONS:
+            message = f"network `{declaration.name}` is an ancestor in generation {len(line)}"
+            reporter.fail(codes.LIMIT, message, ref.span)
+        seen.add((parent.unit, declaration.name))
+        bindings = bind(declaration.name, declaration.params, ref, reporter)
+        line.append((parent.unit, declaration, bindings))
+        if declaration.extends is None:
+            break
+        ref = substitute(declaration.extends, bindings)
+        parent = workspace.find("network", ref.path, parent.unit, ref.span, reporter)
+    return line
 
 
 def _add(

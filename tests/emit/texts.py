@@ -96,7 +96,7 @@ network two_stacks {
   fixed V = 32, T = 12
   embed(vocabulary = V, width = N)
   position(T)
-  repeat L as mixer { residual { norm(layer) attention(heads = H, causal) }  residual { linear(N) act(relu) } }
+  repeat 1 + L as mixer { residual { norm(layer) attention(heads = H, causal) }  residual { linear(N) act(relu) } }
   repeat 2 as dense { residual { norm(layer) mlp(width = 2*N, act = relu) norm(layer) mlp(width = 3*N, act = relu) } }
   norm(layer, gain = no)
   readout(V)
