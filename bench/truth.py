@@ -23,6 +23,7 @@ from bench.harness import write_results
 from scalec.operands import Operands, prepare
 from scalec.pipeline import PlanRequest, orders, plan
 from scalec.resolve.load import load
+from scalec.symbolic.dominance import Cell
 from scalec.symbolic.order import Order, Regime
 from scalec.torch.compare import TOLERANCE, Row
 from scalec.torch.emitted import load_emitted
@@ -146,7 +147,7 @@ def experiment(case: Case, steps: int = 3) -> Experiment:
     planned = plan(workspace, operands, PlanRequest(at=case.at, tunes=tunes))
     regime = Regime(case.size, ("s",), ((case.size, Order.of({"s": 1})),))
     data = DATA.get(case.network) or (token_batch if "V" in planned.program.dimension else vector_batch)
-    laws = orders(prepare(workspace, operands))
+    laws = orders(prepare(workspace, operands), Cell(regime))
     further = experiment(replace(case, sizes=case.further, further=(), alone=1), steps) if case.further else None
     return Experiment(load_emitted(planned), laws, regime, case.size, data, case.seeds, case.alone, steps, further)
 

@@ -14,6 +14,7 @@ from scalec.check.goals import DEFAULT
 from scalec.check.report import Report
 from scalec.operands import Operands
 from scalec.plan.model import Plan
+from scalec.plan.tune import read_tuned
 from scalec.resolve import load as files
 from scalec.resolve.load import Workspace
 
@@ -36,13 +37,16 @@ def make_plan(
     at: Sequence[Sizes] = (),
     base: Sizes | None = None,
     tune: Sequence[str] = (),
+    tuned: Path | str | None = None,
+    regime: str | None = None,
 ) -> Plan:
     """What a rule says of each tensor of a network, at the sizes `at`.
 
     `rule` and `network` may carry arguments (`"completep(alpha = 1/2)"`); what is None the file decides.
-    `tune` holds `"SELECTOR.ATTR=value"`.
+    `tune` holds `"SELECTOR.ATTR=value"`, `tuned` is a file of such lines. `regime` is for clauses under one;
+    without it, what moved tells.
     """
-    request = pipeline.PlanRequest(tuple(map(_text, at)), None if base is None else _text(base), tuple(tune))
+    request = _request(tuple(map(_text, at)), base, tune, tuned, regime)
     return pipeline.plan(workspace, Operands(rule, network, optimizer), request)
 
 
@@ -74,9 +78,11 @@ def compile_to(
     at: Sizes = "",
     base: Sizes | None = None,
     tune: Sequence[str] = (),
+    tuned: Path | str | None = None,
+    regime: str | None = None,
 ) -> tuple[Path, ...]:
     """Write a standalone model, its optimizer, a training script and a manifest; gives their paths."""
-    request = pipeline.PlanRequest((_text(at),), None if base is None else _text(base), tuple(tune))
+    request = _request((_text(at),), base, tune, tuned, regime)
     emitted = pipeline.compile_files(workspace, Operands(rule, network, optimizer), request)
     Path(folder).mkdir(parents=True, exist_ok=True)
     paths = []
@@ -84,6 +90,13 @@ def compile_to(
         paths.append(Path(folder) / file.name)
         paths[-1].write_text(file.text, encoding="utf-8")
     return tuple(paths)
+
+
+def _request(
+    at: tuple[str, ...], base: Sizes | None, tune: Sequence[str], tuned: Path | str | None, regime: str | None
+) -> pipeline.PlanRequest:
+    values = None if tuned is None else read_tuned(Path(tuned))
+    return pipeline.PlanRequest(at, None if base is None else _text(base), tuple(tune), regime, values)
 
 
 def _text(sizes: Sizes) -> str:

@@ -173,6 +173,39 @@ UNDERFLOW = Code(
     "there, or has lost most of its digits. Larger sizes get there first, since laws shrink with them.",
 )
 
+THRESHOLD = Code(
+    "SC407",
+    "threshold",
+    "error",
+    "`where` compares sizes that may both grow, sizes that are both fixed, or one with 1. Compared with another constant "
+    "a growing size would make one rule below it and another beyond, of which every limit shows the second alone.",
+)
+OPEN = Code(
+    "SC408",
+    "open-condition",
+    "error",
+    "A plan is one rule: a `where` holds at all of its sizes or at none, and they say which.",
+)
+NO_REGIME = Code(
+    "SC409",
+    "no-regime",
+    "error",
+    "Clauses under a regime need to know the regime: `--regime` says it, or exactly one that the rule names fits what "
+    "moved between the base and the sizes asked for.",
+)
+REQUIRE = Code(
+    "SC410",
+    "require",
+    "error",
+    "A rule may `require` something of sizes and of the run: without it the rule says nothing.",
+)
+VALID = Code(
+    "SC411",
+    "valid",
+    "warning",
+    "A rule that was fitted says where it is `valid`. Beyond that its numbers are an extrapolation.",
+)
+
 # ---- SC5xx: findings of `check` --------------------------------------------------------------
 STABLE_INIT = Code(
     "SC501",

@@ -67,6 +67,8 @@ Optimizer = Annotated[str | None, typer.Option(help="The optimizer.")]
 At = Annotated[list[str] | None, typer.Option("--at", help="Sizes, `N=4096,L=48`; may be repeated.")]
 BaseSizes = Annotated[str | None, typer.Option("--base", help="Base sizes, `N=256,L=4`.")]
 Tunes = Annotated[list[str] | None, typer.Option("--tune", help="Where an attribute starts, `readout.lr=0.01`.")]
+Tuned = Annotated[Path | None, typer.Option("--tuned", help="A file of such values, `NAME.tuned`.")]
+PlanRegime = Annotated[str | None, typer.Option("--regime", help="The regime of `under` clauses, `width+depth`.")]
 Allowed = Annotated[list[str] | None, typer.Option("--allow-class", help="An optimizer class beyond torch.optim.")]
 
 
@@ -88,7 +90,8 @@ def _main(
 @app.command()
 def plan(
     file: File = None, rule: Rule = None, network: Network = None, optimizer: Optimizer = None,
-    at: At = None, base: BaseSizes = None, tune: Tunes = None, allow_class: Allowed = None,
+    at: At = None, base: BaseSizes = None, tune: Tunes = None, tuned: Tuned = None, regime: PlanRegime = None,
+    allow_class: Allowed = None,
     form: Annotated[TableFormat, typer.Option("--format", help="How to write it.")] = TableFormat.text,
     why: Annotated[str | None, typer.Option(help="TENSOR or TENSOR.ATTR: the clauses behind each value.")] = None,
     tunables: Annotated[bool, typer.Option("--tunables", help="What is tuned at the base, and who said so.")] = False,
@@ -99,12 +102,15 @@ def plan(
         from scalec import pipeline
         from scalec.emit import table
         from scalec.emit.tunables import tunables_text
+        from scalec.plan.demands import unmet
         from scalec.plan.precision import underflows
+        from scalec.plan.tune import read_tuned
 
         workspace, operands = _operands(file, rule, network, optimizer, allow_class)
-        request = pipeline.PlanRequest(tuple(at or ()), base, tuple(tune or ()))
+        values = read_tuned(tuned) if tuned else None
+        request = pipeline.PlanRequest(tuple(at or ()), base, tuple(tune or ()), regime, values)
         made = pipeline.plan(workspace, operands, request)
-        _print(underflows(made, dtype.value), Report.text, sys.stderr)
+        _print((*unmet(made, "valid"), *underflows(made, dtype.value)), Report.text, sys.stderr)
         write = tunables_text if tunables else table.FORMATS[form.value]
         typer.echo(table.why(made, why) if why else write(made), nl=False)
 
@@ -113,17 +119,22 @@ def plan(
 def compile_(
     file: File = None, rule: Rule = None, network: Network = None, optimizer: Optimizer = None,
     at: Annotated[str | None, typer.Option("--at", help="Sizes, `N=4096,L=48`.")] = None,
-    base: BaseSizes = None, tune: Tunes = None, allow_class: Allowed = None,
+    base: BaseSizes = None, tune: Tunes = None, tuned: Tuned = None, regime: PlanRegime = None,
+    allow_class: Allowed = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")] = Path(),
 ) -> None:  # fmt: skip
     """Emit a standalone PyTorch model, its optimizer, a training script and a manifest."""
     with _findings(Report.text):
         from scalec import pipeline
+        from scalec.plan.demands import unmet
+        from scalec.plan.tune import read_tuned
 
         workspace, operands = _operands(file, rule, network, optimizer, allow_class)
-        request = pipeline.PlanRequest((at or "",), base, tuple(tune or ()))
-        files = pipeline.compile_files(workspace, operands, request)
-        for emitted in files:
+        values = read_tuned(tuned) if tuned else None
+        request = pipeline.PlanRequest((at or "",), base, tuple(tune or ()), regime, values)
+        made = pipeline.plan(workspace, operands, request)
+        _print(unmet(made, "valid"), Report.text, sys.stderr)
+        for emitted in pipeline.emit_files(made, pipeline.fingerprint(workspace, operands, request)):
             _write(out / emitted.name, emitted.text)
             typer.echo(f"wrote {out / emitted.name}")
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from importlib.metadata import version
 from itertools import chain
 
@@ -20,7 +21,7 @@ from scalec.calculus.scaling import Scaling
 from scalec.check.claims import goals_of, hold
 from scalec.check.goals import DEFAULT, GOALS
 from scalec.check.report import Report
-from scalec.check.run import check
+from scalec.check.run import Laws, check
 from scalec.diagnostics import Diagnostic, Reporter, ScalecError
 from scalec.emit.files import EmittedFile, emit
 from scalec.emit.names import Stamp
@@ -29,7 +30,7 @@ from scalec.plan.make import Request
 from scalec.plan.make import make_plan as plan_rule
 from scalec.plan.model import Plan
 from scalec.plan.orders import scaling
-from scalec.plan.tune import parse_tune
+from scalec.plan.tune import parse_tune, parse_tuned
 from scalec.program.lower import lower
 from scalec.resolve.goals import resolve_goal
 from scalec.resolve.load import Workspace, load_standard, load_text
@@ -37,7 +38,9 @@ from scalec.resolve.networks import resolve_network
 from scalec.resolve.optimizers import resolve_optimizer
 from scalec.resolve.rules import resolve_rule
 from scalec.source import Source, Span
+from scalec.symbolic.dominance import Cell
 from scalec.symbolic.evaluate import to_number
+from scalec.symbolic.order import Regime
 from scalec.symbolic.regime import resolve_regime
 from scalec.syntax import nodes
 from scalec.syntax.layout import to_text
@@ -47,11 +50,16 @@ from scalec.syntax.printer import joint_text
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """Sizes and tuned values as the command line writes them: `N=4096,L=48`, `readout.lr=0.1`."""
+    """Sizes, tuned values and a regime as the command line writes them: `N=4096,L=48`, `readout.lr=0.1`, `width`.
+
+    `tuned` is a file of tuned values, which those of `tunes` override.
+    """
 
     at: tuple[str, ...] = ()
     base: str | None = None
     tunes: tuple[str, ...] = ()
+    regime: str | None = None
+    tuned: Source | None = None
 
 
 def plan(workspace: Workspace, operands: Operands, request: PlanRequest) -> Plan:
@@ -61,11 +69,13 @@ def plan(workspace: Workspace, operands: Operands, request: PlanRequest) -> Plan
     spans: dict[str, Span] = {}
     at = tuple(_sizes("--at", text, spans, reporter) for text in request.at)
     base = _sizes("--base", request.base, spans, reporter) if request.base else {}
-    tunes = tuple(tune for text in request.tunes if (tune := parse_tune(text, reporter)))
+    tuned = tuple(parse_tuned(request.tuned, reporter)) if request.tuned else ()
+    tunes = (*tuned, *(tune for text in request.tunes if (tune := parse_tune(text, reporter))))
+    regime = _regime(workspace, request.regime, reporter) if request.regime else None
     reporter.stop_on_errors()
     return plan_rule(
         subject.program, subject.rule, subject.optimizer,
-        Request(at, base, tunes, workspace.unit.tree.span.source.name, spans), reporter,
+        Request(at, base, tunes, workspace.unit.tree.span.source.name, spans, regime), reporter,
     )  # fmt: skip
 
 
@@ -89,19 +99,38 @@ def check_rule(
     """
     subject = prepare(workspace, operands)
     reporter = Reporter()
-    joint = parse_regime(Source("--regime", regime))
-    known = workspace.candidates("regime", workspace.main)
-    home = workspace if all(part.text in known for part in joint.parts) else load_standard()
-    growth = resolve_regime(home, joint, reporter)
+    growth = _regime(workspace, regime, reporter)
     wanted = [goal for name in goals for goal in resolve_goal(workspace, name, GOALS, None, reporter)]
     reporter.stop_on_errors()
     assert growth is not None
-    return check(subject.program, orders(subject), growth, wanted, causes)
+    return check(subject.program, laws(subject), growth, wanted, causes)
 
 
-def orders(subject: Subject) -> Scaling:
-    """How every attribute of a rule moves with the sizes. Raises ScalecError."""
-    request = Request(orders_only=True)
+def _regime(workspace: Workspace, text: str, reporter: Reporter) -> Regime | None:
+    """What `--regime` means: regimes of the file first, else standard ones."""
+    joint = parse_regime(Source("--regime", text))
+    known = workspace.candidates("regime", workspace.main)
+    home = workspace if all(part.text in known for part in joint.parts) else load_standard()
+    return resolve_regime(home, joint, reporter)
+
+
+def laws(subject: Subject) -> Laws:
+    """How a rule's attributes move, by the cell of directions: one for all cells of a regime, but for conditions."""
+    if any(clause.around.where for clause in subject.rule.clauses):
+        return partial(orders, subject)
+    known: dict[Regime, Scaling] = {}
+
+    def of_regime(cell: Cell) -> Scaling:
+        if cell.regime not in known:
+            known[cell.regime] = orders(subject, cell)
+        return known[cell.regime]
+
+    return of_regime
+
+
+def orders(subject: Subject, cell: Cell) -> Scaling:
+    """How every attribute of a rule moves with the sizes, in some directions of a regime. Raises ScalecError."""
+    request = Request(cell=cell)
     return scaling(plan_rule(subject.program, subject.rule, subject.optimizer, request, Reporter()))
 
 
@@ -129,7 +158,7 @@ def _run_check(workspace: Workspace, declaration: nodes.CheckDecl, owner: str, j
         goals = goals_of(declaration.claims, workspace, reporter)
         reporter.stop_on_errors()
         assert growth is not None
-        report = check(subject.program, orders(subject), growth, tuple(chain(*goals.values())))
+        report = check(subject.program, laws(subject), growth, tuple(chain(*goals.values())))
         hold(declaration.claims, goals, report, subject.program, reporter)
     placed = tuple(d if d.span else replace(d, span=declaration.span) for d in reporter.ordered)
     return CheckRun(declaration, owner, joint_text(joint), report, placed)
@@ -198,14 +227,20 @@ def _as_declared(declaration: nodes.NetworkDecl | nodes.RuleDecl | nodes.Derived
 
 def compile_files(workspace: Workspace, operands: Operands, request: PlanRequest) -> tuple[EmittedFile, ...]:
     """The texts that `compile` writes, at the one size of the request. Raises ScalecError."""
-    made = plan(workspace, operands, request)
-    return emit(made, made.sizes[0], Stamp(version("scalec"), fingerprint(workspace, operands, request)))
+    return emit_files(plan(workspace, operands, request), fingerprint(workspace, operands, request))
+
+
+def emit_files(made: Plan, inputs_hash: str) -> tuple[EmittedFile, ...]:
+    """The texts of a plan at its one size. Raises ScalecError."""
+    return emit(made, made.sizes[0], Stamp(version("scalec"), inputs_hash))
 
 
 def fingerprint(workspace: Workspace, operands: Operands, request: PlanRequest) -> str:
     """SHA-256 of the rule text in canonical form: comments and layout do not change it."""
     texts = sorted(to_text(unit.tree) for unit in workspace.units.values())
-    return hashlib.sha256("\0".join((*texts, repr(operands), repr((request.base, request.tunes)))).encode()).hexdigest()
+    tuned = request.tuned.text if request.tuned else ""
+    asked = (request.base, request.tunes, request.regime, tuned)
+    return hashlib.sha256("\0".join((*texts, repr(operands), repr(asked))).encode()).hexdigest()
 
 
 def _sizes(option: str, text: str, spans: dict[str, Span], reporter: Reporter) -> Mapping[str, Fraction]:

@@ -24,6 +24,7 @@ from scalec.pipeline import diagnose_text, orders
 from scalec.render import as_text
 from scalec.resolve.load import load_standard
 from scalec.source import Source
+from scalec.symbolic.dominance import Cell
 from scalec.symbolic.regime import resolve_regime
 from scalec.syntax.parser import parse_regime
 from tests import test_commands, test_tools
@@ -73,7 +74,7 @@ def unsaid() -> str:
     subject = prepare(workspace, Operands("mup", "mlp", "adam"))
     regime = resolve_regime(workspace, parse_regime(Source("--regime", "width")), reporter)
     assert regime is not None
-    scaling = orders(subject)
+    scaling = orders(subject, Cell(regime))
     less = replace(scaling, tensors={p: t for p, t in scaling.tensors.items() if p != "readout"})
     with pytest.raises(ScalecError) as raised:
         check(subject.program, less, regime, ())

@@ -17,6 +17,7 @@ from scalec.check.goals import DEFAULT
 from scalec.diagnostics import Diagnostic, ScalecError
 from scalec.operands import Operands
 from scalec.pipeline import PlanRequest, check_rule, plan
+from scalec.plan.demands import unmet
 from scalec.resolve.load import load
 from tests.literate import ASSERTION, Case, Fence, cases
 
@@ -50,7 +51,10 @@ def run(line: str, folder: Path) -> tuple[Diagnostic, ...]:
         workspace = load(folder / given.file)
         match command:
             case "plan":
-                plan(workspace, operands, PlanRequest(tuple(given.at), given.base, tuple(given.tune)))
+                made = plan(
+                    workspace, operands, PlanRequest(tuple(given.at), given.base, tuple(given.tune), given.regime)
+                )
+                return tuple(unmet(made, "valid"))
             case "check":
                 goals = given.goal.split(",") if given.goal else DEFAULT
                 return check_rule(workspace, operands, given.regime, goals).diagnostics

@@ -18,13 +18,14 @@ SIGNATURES = {
     "load": "(path: 'Path | str') -> 'Workspace'",
     "make_plan": "(workspace: 'Workspace', *, rule: 'str | None' = None, network: 'str | None' = None,"
     " optimizer: 'str | None' = None, at: 'Sequence[Sizes]' = (), base: 'Sizes | None' = None,"
-    " tune: 'Sequence[str]' = ()) -> 'Plan'",
+    " tune: 'Sequence[str]' = (), tuned: 'Path | str | None' = None, regime: 'str | None' = None) -> 'Plan'",
     "check_rule": "(workspace: 'Workspace', *, regime: 'str', rule: 'str | None' = None,"
     " network: 'str | None' = None, optimizer: 'str | None' = None, goals: 'Sequence[str]' = ('stable_init',"
     " 'stable_training', 'nontrivial', 'maximal_update', 'faithful'), causes: 'Sequence[str]' = ()) -> 'Report'",
     "compile_to": "(folder: 'Path | str', workspace: 'Workspace', *, rule: 'str | None' = None,"
     " network: 'str | None' = None, optimizer: 'str | None' = None, at: 'Sizes' = '', base: 'Sizes | None' = None,"
-    " tune: 'Sequence[str]' = ()) -> 'tuple[Path, ...]'",
+    " tune: 'Sequence[str]' = (), tuned: 'Path | str | None' = None,"
+    " regime: 'str | None' = None) -> 'tuple[Path, ...]'",
 }
 EXAMPLE = Path(__file__).parents[1] / "examples" / "gpt.scale"
 

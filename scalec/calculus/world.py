@@ -16,16 +16,17 @@ from scalec.calculus.structure import Structure
 from scalec.calculus.weights import OPPOSITE, Direction, Matrix, Weight
 from scalec.program.ops import Input, Linear, Repeat, Scale
 from scalec.program.program import Program, Tensor
+from scalec.source import Span
 from scalec.symbolic.dominance import Cell, Magnitude, NotMonomialError
 from scalec.symbolic.formula import UNIT, Formula, Symbol, mul, substitute
 from scalec.symbolic.order import Regime
 
 
 class UnresolvedError(Exception):
-    """`attribute` of `subject` (a tensor, a site, a value) has no monomial order."""
+    """`attribute` of `subject` (a tensor, a site, a value) has no monomial order; `span` is who said it."""
 
-    def __init__(self, subject: str, attribute: str, formula: Formula) -> None:
-        self.subject, self.attribute, self.formula = subject, attribute, formula
+    def __init__(self, subject: str, attribute: str, formula: Formula, span: Span | None) -> None:
+        self.subject, self.attribute, self.formula, self.span = subject, attribute, formula, span
         super().__init__(f"{attribute} of {subject}")
 
 
@@ -50,7 +51,9 @@ class World:
             try:
                 found = self.cell.order_of(settled(formula, self.program, self.cell.regime))
             except NotMonomialError as error:
-                raise UnresolvedError(subject, attribute, error.formula) from None
+                tensor = self.scaling.tensors.get(subject)
+                span = tensor.spans.get(attribute) if tensor else None
+                raise UnresolvedError(subject, attribute, error.formula, span) from None
             self._orders[formula] = found
         return found
 

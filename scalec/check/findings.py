@@ -16,15 +16,15 @@ from scalec.symbolic.dominance import Cell
 LEVERS = {"init": "init.std", "propagating": "init.std", "effective": "lr", "epsilon": "eps", "decay": "wd"}
 
 
-def findings(analyses: Iterable[Analysis], scaling: Scaling) -> Iterator[Finding]:
+def findings(analyses: Iterable[Analysis]) -> Iterator[Finding]:
     """One finding for each claim that fails, whatever cells it fails in."""
-    groups: dict[tuple[object, ...], list[Failure]] = {}
+    groups: dict[tuple[object, ...], tuple[Scaling, list[Failure]]] = {}
     for analysis in analyses:
         for failure in analysis.failures:
             claim = failure.claim
             key = (failure.goal.name, claim.subject, claim.tensor, claim.term, failure.above, _code(failure))
-            groups.setdefault(key, []).append(failure)
-    for group in groups.values():
+            groups.setdefault(key, (analysis.scaling, []))[1].append(failure)
+    for scaling, group in groups.values():
         yield _finding(group, scaling)
 
 
@@ -114,7 +114,7 @@ def _helps(claim: Claim) -> Iterator[str]:
 
 
 # ---- no limit --------------------------------------------------------------------------------
-def unsettled(analyses: Iterable[Analysis], scaling: Scaling) -> Iterator[Finding]:
+def unsettled(analyses: Iterable[Analysis]) -> Iterator[Finding]:
     """What has no limit, for every goal that could not be judged."""
     cells = [a for a in analyses if a.unjudged]
     if not cells:
@@ -123,7 +123,7 @@ def unsettled(analyses: Iterable[Analysis], scaling: Scaling) -> Iterator[Findin
     name, top = cells[0].growing
     backward = step.growing and not step.forward.growing
     cause = top.cause if top and not backward else ""
-    tensor = scaling.tensors.get(cause)
+    tensor = cells[0].scaling.tensors.get(cause)
     subject = f"the gradient of `{name}`" if backward else f"`{name}`"
     what = "grows from copy to copy of its block" if step.growing else f"still changes after {step.index} steps"
     notes = (f"caused by the update of `{cause}`",) if cause else ()

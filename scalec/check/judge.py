@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from scalec.calculus.components import Component
+from scalec.calculus.scaling import Scaling
 from scalec.calculus.training import Training, train
 from scalec.calculus.world import World
 from scalec.check.evidence import Claim, Evidence
@@ -49,6 +50,10 @@ class Analysis:
     @property
     def training(self) -> Training:
         return self.evidence.training
+
+    @property
+    def scaling(self) -> Scaling:
+        return self.training.world.scaling
 
     @property
     def cell(self) -> Cell:

@@ -5,7 +5,7 @@ The pipeline: look at the input, train abstractly on every cell of directions, j
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from scalec import catalogue as codes
 from scalec.calculus.forward import UnsupportedError
@@ -24,45 +24,55 @@ from scalec.symbolic.dominance import Cell, regions
 from scalec.symbolic.formula import Formula, symbols
 from scalec.symbolic.order import Regime
 
+Laws = Callable[[Cell], Scaling]
+
 
 def check(
-    program: Program, scaling: Scaling, regime: Regime, goals: Sequence[str] = DEFAULT, causes: Iterable[str] = ()
+    program: Program, laws: Scaling | Laws, regime: Regime, goals: Sequence[str] = DEFAULT, causes: Iterable[str] = ()
 ) -> Report:
     """Prove or refute `goals` for a rule. `causes`: tensors whose effects are also listed with all others frozen.
 
-    Raises ScalecError where the input makes no sense; what the calculus cannot decide is in the report,
-    as the verdict `undetermined`.
+    A rule with conditions has its laws by the cell of directions. Raises ScalecError where the input makes no
+    sense; what the calculus cannot decide is in the report, as the verdict `undetermined`.
     """
     reporter = Reporter()
-    _require(program, scaling, regime, goals, reporter)
+    _require(program, regime, goals, reporter)
+    if isinstance(laws, Scaling):
+        _check_said(program, laws, reporter)
     reporter.stop_on_errors()
     wanted = tuple(GOALS[name] for name in dict.fromkeys(goals))
     structure = Structure(program)
+
+    def on(cell: Cell) -> Scaling:
+        return _known(laws if isinstance(laws, Scaling) else laws(cell))
+
     try:
-        _known(scaling)
-        analyses = _analyses(structure, scaling, regime, wanted)
-        alone = {t: _terms(_analyses(structure, scaling.training_only(t), regime, ())) for t in causes}
+        analyses = _analyses(structure, on, regime, wanted)
+        alone = {t: _terms(_analyses(structure, _training_only(t, on), regime, ())) for t in causes}
     except UnresolvedError as error:
-        tensor = scaling.tensors.get(error.subject)
-        span = tensor.spans.get(error.attribute) if tensor else None
-        reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", span)
+        reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", error.span)
     except UnsupportedError as error:
         return _undetermined(program, regime, wanted, error)
-    return _report(program, scaling, regime, wanted, analyses, alone)
+    return _report(program, regime, wanted, analyses, alone)
 
 
-def _known(scaling: Scaling) -> None:
+def _training_only(tensor: str, laws: Laws) -> Laws:
+    return lambda cell: laws(cell).training_only(tensor)
+
+
+def _known(scaling: Scaling) -> Scaling:
     """An optimizer beyond the families is what it declares itself to be, or unknown."""
-    for path, tensor in scaling.tensors.items():
-        if tensor.family == "declared" and tensor.lr is not None and tensor.effect is None:
+    for path, said in scaling.tensors.items():
+        if said.family == "declared" and said.lr is not None and said.effect is None:
             raise UnsupportedError(path, "trained by an optimizer that does not declare its effect")
+    return scaling
 
 
-def _analyses(structure: Structure, scaling: Scaling, regime: Regime, goals: tuple[Goal, ...]) -> tuple[Analysis, ...]:
+def _analyses(structure: Structure, laws: Laws, regime: Regime, goals: tuple[Goal, ...]) -> tuple[Analysis, ...]:
     """One analysis for each cell; together the cells cover every direction."""
 
     def decide(cell: Cell) -> Analysis:
-        return analyse(World(structure, scaling, cell), goals)
+        return analyse(World(structure, laws(cell), cell), goals)
 
     return tuple(analysis for _, analysis in regions(regime, decide))
 
@@ -72,10 +82,10 @@ def _terms(analyses: Iterable[Analysis]) -> tuple[Term, ...]:
 
 
 def _report(
-    program: Program, scaling: Scaling, regime: Regime, goals: tuple[Goal, ...],
+    program: Program, regime: Regime, goals: tuple[Goal, ...],
     analyses: tuple[Analysis, ...], alone: dict[str, tuple[Term, ...]],
 ) -> Report:  # fmt: skip
-    found = (*findings(analyses, scaling), *unsettled(analyses, scaling))
+    found = (*findings(analyses), *unsettled(analyses))
     return Report(
         program.name,
         regime,
@@ -101,7 +111,7 @@ def _undetermined(program: Program, regime: Regime, goals: tuple[Goal, ...], err
 
 
 # ---- the input -------------------------------------------------------------------------------
-def _require(program: Program, scaling: Scaling, regime: Regime, goals: Sequence[str], reporter: Reporter) -> None:
+def _require(program: Program, regime: Regime, goals: Sequence[str], reporter: Reporter) -> None:
     for name in goals:
         if name not in GOALS:
             reporter.report(
@@ -118,6 +128,9 @@ def _require(program: Program, scaling: Scaling, regime: Regime, goals: Sequence
                 codes.IDLE_DIMENSION, f"nothing in network `{program.name}` depends on `{name}`",
                 notes=[f"`{regime.name}` lets it grow"], helps=did_you_mean(name, used),
             )  # fmt: skip
+
+
+def _check_said(program: Program, scaling: Scaling, reporter: Reporter) -> None:
     for tensor in program.tensors:
         if tensor.path not in scaling.tensors:
             reporter.report(codes.UNSAID, f"the rule does not say how `{tensor.path}` is scaled")

@@ -17,9 +17,7 @@ def plain_number(value: Fraction) -> int | float:
 
 
 def columns(plan: Plan) -> tuple[Sizes, ...]:
-    """The sizes asked for, or the base where it is complete and nothing was asked for."""
-    complete = all(d.name in plan.base for d in plan.program.dimensions)
-    return plan.sizes or ((plan.base,) if complete else ())
+    return plan.shown
 
 
 def headings(plan: Plan) -> list[str]:

@@ -36,6 +36,7 @@ class Subject(_Model):
     base: dict[str, int | float]
     sizes: dict[str, int | float]
     cites: list[str] = Field(description="sources of the rule and its ancestors")
+    regime: str | None = Field(default=None, description="what clauses under a regime were held against")
 
 
 class Init(_Model):
@@ -105,6 +106,7 @@ def plan_document(plan: Plan, sizes: Sizes) -> PlanDocument:
             base={name: plain_number(v) for name, v in plan.base.items()},
             sizes={name: plain_number(v) for name, v in sizes.items()},
             cites=list(plan.sources),
+            regime=plan.regime or None,
         ),
         tensors=[at.tensor(t) for t in plan.tensors],
         sites=[at.site(s) for s in plan.sites],

@@ -97,7 +97,8 @@ def of_run(plan: Plan) -> tuple[str, ...]:
 def title(plan: Plan) -> list[str]:
     owners = ", ".join(plan.optimizers)
     base = ", ".join(f"{n} = {plain_number(v)}" for n, v in plan.base.items())
-    return [f"{plan.rule} on {plan.program.name} for {owners}", f"base {base}"]
+    under = f" under {plan.regime}" if plan.regime else ""
+    return [f"{plan.rule} on {plan.program.name} for {owners}{under}", f"base {base}"]
 
 
 def footer(plan: Plan) -> list[str]:

@@ -14,6 +14,7 @@ from functools import partial
 from scalec.diagnostics import Reporter
 from scalec.emit.blocks import emit_sequence
 from scalec.emit.code import Reader, names, size_text
+from scalec.emit.guards import compared, guard_lines
 from scalec.emit.modules import Expr, Library, ModuleWriter, statement
 from scalec.emit.names import LINE, MAX_TITLE, Stamp, comment, inputs, lint, walk
 from scalec.emit.rows import rows_text
@@ -45,9 +46,11 @@ def used(plan: Plan) -> list[Formula]:
     """Every formula that a plan's emitted code evaluates."""
     tensors: Iterable[Mapping[str, Quantity]] = (t.numbers for t in plan.tensors)
     sites: Iterable[Mapping[str, Quantity]] = (s.numbers for s in plan.sites)
-    return [q.formula for numbers in (*tensors, *sites) for q in numbers.values()] + [
-        q.formula for q in plan.run.values() if isinstance(q, Quantity)
-    ]
+    return (
+        [q.formula for numbers in (*tensors, *sites) for q in numbers.values()]
+        + [q.formula for q in plan.run.values() if isinstance(q, Quantity)]
+        + compared(plan)
+    )
 
 
 # ---- head ------------------------------------------------------------------------------------
@@ -55,6 +58,7 @@ def _header(plan: Plan, stamp: Stamp, body: str) -> str:
     network, rule = comment(plan.program.name, MAX_TITLE), comment(plan.rule, MAX_TITLE)
     lines = [
         f'"""Network `{network}` under rule `{rule}`.',
+        *([f"Its clauses are those under `{plan.regime}`."] if plan.regime else []),
         "",
         f"Written by scalec {stamp.version}. Everything below is a function of `Config`: with other",
         "sizes, shapes, multipliers and initial spreads are the rule's there. Comments name",
@@ -112,6 +116,7 @@ def _config(plan: Plan, sizes: Mapping[str, Fraction], reporter: Reporter) -> st
         if d.name in ratios
         for line in statement(f"self.m_{d.name} = self.{d.name} / BASE_{d.name}", 8)
     ]
+    after += [f"        {line}" for line in guard_lines(plan, own)]
     return "\n".join(lines + (["", "    def __post_init__(self) -> None:", *after] if after else []))
 
 

@@ -1,12 +1,13 @@
 """Weight decay between conventions: the rule's `wd.kind` and what the optimizer's class does.
 
-`torch` shrinks a weight by `lr*wd` per step, `independent` by `wd`, `l2` adds `wd*w` to the gradient.
+`torch` shrinks a weight by `lr*wd` per step, `independent` by `wd`, `l2` adds `wd*w` to the gradient, which is
+the first under SGD without momentum and is no decay of the weight under anything else.
 The plan's `wd` is in the optimizer's convention; decay per step is shown whatever the convention.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from scalec import catalogue as codes
@@ -31,32 +32,43 @@ def convert_decay(
     if "wd" not in numbers or "lr" not in numbers:
         return numbers, None
     lr, wd = numbers["lr"], numbers["wd"]
-    match decay.rule, decay.optimizer:
-        case rule, own if rule == own or is_zero(wd):
+    forgets = decay.family == "sgd" and ("momentum" not in numbers or is_zero(numbers["momentum"]))
+    rule, own = (_same(kind, forgets) for kind in (decay.rule, decay.optimizer))
+    match rule, own:
+        case _ if rule == own or is_zero(wd):
             converted = wd
         case "independent", "torch" if is_zero(lr):
-            reporter.report(
-                codes.DECAY,
-                "the optimizer decays by `lr * wd`, and `lr` is 0 here",
-                next((o.span for o in wd.origins if o.span), None),
-                helps=["set `wd = 0` where `lr = 0`"],
-            )
-            converted = wd
+            message = "the optimizer decays by `lr * wd`, and `lr` is 0 here"
+            converted = _refused(wd, message, reporter, helps=["set `wd = 0` where `lr = 0`"])
         case "independent", "torch":
             converted = _times(wd, lr, -1)
         case "torch", "independent":
             converted = _times(wd, lr, 1)
+        case _, "none":
+            message = "the optimizer does not decay, and `wd` is not 0"
+            converted = _refused(wd, message, reporter, helps=["set `wd = 0`"])
         case _:
-            reporter.report(
-                codes.DECAY,
-                f"the rule's `wd` is `{decay.rule}`, the optimizer decays `{decay.optimizer}`",
-                next((o.span for o in wd.origins if o.span), None),
+            converted = _refused(
+                wd, f"the rule's `wd` is `{decay.rule}`, the optimizer decays `{decay.optimizer}`", reporter,
                 notes=["decay of the weight and L2 in the gradient differ under every optimizer with memory"],
                 helps=[f"say it in the optimizer's convention: `wd.kind = {decay.optimizer}`, or set `wd = 0`"],
-            )
-            converted = wd
+            )  # fmt: skip
     per_step = converted if is_zero(converted) else _per_step(converted, lr, decay)
     return numbers | {"wd": converted}, per_step
+
+
+def _same(kind: str, forgets: bool) -> str:
+    """Under SGD without memory L2 in the gradient shrinks the weight by `lr * wd`, as decay of the weight does."""
+    return "torch" if forgets and kind == "l2" else kind
+
+
+def _refused(
+    wd: Quantity, message: str, reporter: Reporter, *, notes: Iterable[str] = (), helps: Iterable[str]
+) -> Quantity:
+    """Reports, and leaves the number as it is."""
+    span = next((o.span for o in wd.origins if o.span), None)
+    reporter.report(codes.DECAY, message, span, notes=notes, helps=helps)
+    return wd
 
 
 def _per_step(wd: Quantity, lr: Quantity, decay: Decay) -> Quantity | None:

@@ -12,8 +12,11 @@ from fractions import Fraction
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, ScalecError, did_you_mean
+from scalec.plan import regimes
 from scalec.plan import sizes as size_table
 from scalec.plan.decay import Decay, convert_decay
+from scalec.plan.demands import unmet
+from scalec.plan.guards import Decider
 from scalec.plan.model import Choice, OptimizerClass, Origin, Plan, PlannedSite, PlannedTensor, Quantity
 from scalec.plan.sane import check_values
 from scalec.plan.select import Selection, block_names, called
@@ -23,11 +26,13 @@ from scalec.program.blocks import BLOCKS
 from scalec.program.program import Program, Site, Tensor
 from scalec.resolve import vocabulary as words
 from scalec.resolve.optimizers import ATTRIBUTES, Optimizer
-from scalec.resolve.rules import RuleClause, RuleSet
+from scalec.resolve.rules import Around, RuleClause, RuleSet
 from scalec.source import Span
 from scalec.symbolic import formula as f
+from scalec.symbolic.dominance import Cell
 from scalec.symbolic.evaluate import to_number
 from scalec.symbolic.formula import UNIT, ZERO, Formula
+from scalec.symbolic.order import Regime
 from scalec.syntax import nodes
 from scalec.syntax.printer import cite_text, clause_subject, statement_text
 
@@ -40,7 +45,9 @@ class Request:
     """What the user asked for beside the rule: sizes, base sizes, tuned values.
 
     `spans` points at the text that named a size, for diagnostics; `file` is what the plan calls itself.
-    With `orders_only` no size has a number, so that laws need no base and values no anchor.
+    `regime` is the one that `under` clauses are held against, None to tell it by what moved. With a `cell` of
+    directions no size has a number, so that laws need no base and values no anchor; conditions are decided in the
+    limit there.
     """
 
     at: Sequence[Mapping[str, Fraction]] = ()
@@ -48,7 +55,8 @@ class Request:
     tunes: Sequence[Tune] = ()
     file: str = "<string>"
     spans: Mapping[str, Span] = field(default_factory=dict)
-    orders_only: bool = False
+    regime: Regime | None = None
+    cell: Cell | None = None
 
 
 def make_plan(program: Program, rule: RuleSet, optimizer: Optimizer, request: Request, reporter: Reporter) -> Plan:
@@ -76,8 +84,6 @@ class _Planner:
         self.optimizer = optimizer
         self.request = request
         self.reporter = reporter
-        self.clauses = [c for c in rule.clauses if c.owners is None or optimizer.name in c.owners]
-        self.selection = Selection(self.clauses)
         self.used_tunes: set[Tune] = set()
         self.shared: dict[object, PlannedTensor] = {}
         self.shared_sites: dict[object, dict[str, Quantity]] = {}
@@ -87,6 +93,11 @@ class _Planner:
         self.run: dict[str, Quantity] = {}
         self.named = self._base()
         self.base = size_table.complete(program, self.named)
+        targets = [] if request.cell else size_table.shown(program, request.at, self.named, self.base)
+        self.regime = request.cell.regime if request.cell else request.regime or self._inferred(targets)
+        self.clauses = [c for c in rule.clauses if self._applies(c.around)]
+        self.selection = Selection(self.clauses)
+        self.decider = Decider(program, self.base, targets, request.cell, reporter)
         self.fixed = frozenset(d.name for d in program.dimensions if not d.grows)
         self.dimensions: dict[str, Formula] = {d.name: f.symbol("size", d.name) for d in program.dimensions}
 
@@ -95,6 +106,7 @@ class _Planner:
             size_table.check_names(self.program, given, self.request.spans, self.reporter)
         self._check_block_names()
         run = self._plan_run()
+        self._demand(run)
         tensors = tuple(self._tensor(t) for t in self.program.tensors)
         sites = tuple(self._site(s) for s in self.program.sites)
         self._report_leftovers()
@@ -114,8 +126,11 @@ class _Planner:
             sites,
             run,
             tuple((rule, cite_text(cite)) for rule, cite in self.rule.cites),
+            self.regime.name if self.regime and any(c.around.under for c in self.rule.clauses) else "",
+            tuple(self.decider.guards),
         )
         check_values(made, self.reporter)
+        self.reporter.take(unmet(made, "require"))
         self.reporter.stop_on_errors()
         return made
 
@@ -130,6 +145,31 @@ class _Planner:
         size_table.check_names(self.program, self.request.base, self.request.spans, self.reporter)
         self.reporter.stop_on_errors()
         return named | dict(self.request.base)
+
+    # ---- regime, demands ---------------------------------------------------------------------
+    def _owned(self, around: Around) -> bool:
+        return around.owners is None or self.optimizer.name in around.owners
+
+    def _applies(self, around: Around) -> bool:
+        """Whether it is for this optimizer and under this regime."""
+        return self._owned(around) and regimes.holds(around, self.regime, self.program)
+
+    def _inferred(self, targets: Sequence[size_table.Sizes]) -> Regime | None:
+        under = [(c.around, clause_subject(c.node)) for c in self.rule.clauses if self._owned(c.around)]
+        return regimes.infer(under, self.program, self.base, targets, self.reporter)
+
+    def _demand(self, run: Mapping[str, Quantity | Choice]) -> None:
+        """What the rule demands of sizes and of the run, where bare names of the run will do."""
+        self.decider.run = self.run
+        values: dict[str, Formula] = {name: f.symbol("run", name) for name in self.run}
+        scope = Scope(values | self._run_sizes(), tuple(self.run), self.fixed, "the run")
+        said = {name: value.word for name, value in run.items() if isinstance(value, Choice)}
+        for demand in self.rule.demands:
+            if self._applies(demand.around) and self.decider.where(demand.around.where, scope):
+                self.decider.demand(demand, scope, said)
+
+    def _run_sizes(self) -> dict[str, Formula]:
+        return size_table.of_network(self.program) | self.dimensions
 
     # ---- tensors, sites, the run -------------------------------------------------------------
     def _tensor(self, tensor: Tensor) -> PlannedTensor:
@@ -182,17 +222,20 @@ class _Planner:
         )
 
     def _site(self, site: Site) -> PlannedSite:
-        clauses, tunes = self.selection.of("site", site), self._tunes(site)
+        scope = self._scope(dict(site.relative) | self.dimensions, f"site `{site.path}`")
+        clauses, tunes = self._held(self.selection.of("site", site), scope), self._tunes(site)
         if site.required and not any(s.attribute == "scale" for c in clauses for s in c.node.statements):
             self.uncovered.setdefault("scale", []).append(site.path)
         key = (tuple(map(id, clauses)), site.attributes, site.relative, tunes)
         if key not in self.shared_sites:
-            self.shared_sites[key] = self._plan_site(site, clauses, tunes)
+            self.shared_sites[key] = self._plan_site(site, clauses, tunes, scope)
         return PlannedSite(site, self.shared_sites[key])
 
-    def _plan_site(self, site: Site, clauses: list[RuleClause], tunes: tuple[Tune, ...]) -> dict[str, Quantity]:
+    def _plan_site(
+        self, site: Site, clauses: list[RuleClause], tunes: tuple[Tune, ...], scope: Scope
+    ) -> dict[str, Quantity]:
         values = _Values({name: _default(UNIT) for name in site.attributes}, {})
-        self._apply(clauses, values, self._scope(dict(site.relative) | self.dimensions, f"site `{site.path}`"))
+        self._apply(clauses, values, scope)
         self._tune(tunes, values)
         return self._finish(values.numbers, site.path)
 
@@ -204,7 +247,7 @@ class _Planner:
         }
         values = _Values(numbers, {})
         clauses = [c for c in self.clauses if c.node.kind == "run"]
-        self._apply(clauses, values, Scope(self.dimensions, (), self.fixed, "the run"))
+        self._apply(clauses, values, Scope(self._run_sizes(), (), self.fixed, "the run"))
         for tune in self.request.tunes:
             known = tune.attribute in values.numbers or tune.attribute in OF_THE_RUN
             if known and tune.selector in (None, "run"):
@@ -215,7 +258,7 @@ class _Planner:
 
     def _finish(self, numbers: Mapping[str, Number], path: str) -> dict[str, Quantity]:
         """The numbers that start somewhere; notes what has no anchor, or no base size to move from."""
-        if self.request.orders_only:
+        if self.request.cell:
             return {name: replace(n, anchor=n.anchor or UNIT).finish() for name, n in numbers.items()}
         finished = {name: n.finish() for name, n in numbers.items() if n.anchor is not None}
         for name, number in numbers.items():
@@ -239,8 +282,12 @@ class _Planner:
         run = tuple(name for name, _ in self.optimizer.uses)
         return Scope(sizes, run, self.fixed, where)
 
+    def _held(self, clauses: Iterable[RuleClause], scope: Scope) -> list[RuleClause]:
+        """Those whose conditions hold at a place."""
+        return [c for c in clauses if self.decider.where(c.around.where, scope)]
+
     def _apply(self, clauses: Iterable[RuleClause], values: _Values, scope: Scope) -> None:
-        for clause in clauses:
+        for clause in self._held(clauses, scope):
             for statement in clause.node.statements:
                 if isinstance(statement, nodes.Set):
                     try:
@@ -283,7 +330,7 @@ class _Planner:
     def _check_block_names(self) -> None:
         known = (*BLOCKS, *block_names((*self.program.tensors, *self.program.sites)))
         for clause in self.clauses:
-            for _, path in clause.within:
+            for _, path in clause.around.within:
                 if clause.own and path.text not in known:
                     self.selection.matched.add(id(clause))
                     self.reporter.report(
@@ -317,7 +364,7 @@ class _Planner:
             )
         for clause in self.clauses:
             if (
-                not self.request.orders_only
+                self.request.cell is None
                 and clause.own
                 and clause.node.kind != "run"
                 and id(clause) not in self.selection.matched
@@ -339,7 +386,8 @@ class _Planner:
             if tune not in self.used_tunes:
                 self.reporter.report(
                     codes.TUNE,
-                    f"`--tune {tune.text}` matches nothing in network `{self.program.name}`",
+                    f"`{tune.shown}` matches nothing in network `{self.program.name}`",
+                    tune.place,
                     notes=[self._what_there_is("tensor")],
                 )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+from scalec.plan.truth import Guard
 from scalec.program.program import Program, Site, Tensor
 from scalec.source import Span
 from scalec.symbolic.formula import Formula, Symbol, evaluate, substitute
@@ -101,7 +102,8 @@ class PlannedSite:
 class Plan:
     """`base`: base sizes of all dimensions of the program; `given`: for each requested size what the
     user named; `freed`: dimensions named there or in the base, which do not follow their default;
-    `cites`: sources of the rule and its ancestors, each after the rule that cites it."""
+    `cites`: sources of the rule and its ancestors, each after the rule that cites it; `regime`: the one that its
+    `under` clauses were held against, if it has any; `guards`: conditions that hang on sizes, and demands."""
 
     rule: str
     file: str
@@ -114,6 +116,8 @@ class Plan:
     sites: tuple[PlannedSite, ...]
     run: Mapping[str, Quantity | Choice]
     cites: tuple[tuple[str, str], ...] = ()
+    regime: str = ""
+    guards: tuple[Guard, ...] = ()
 
     @cached_property
     def tensor(self) -> dict[str, PlannedTensor]:
@@ -122,6 +126,12 @@ class Plan:
     @cached_property
     def site(self) -> dict[str, PlannedSite]:
         return {s.site.path: s for s in self.sites}
+
+    @cached_property
+    def shown(self) -> tuple[Mapping[str, Fraction], ...]:
+        """The sizes with numbers: those asked for, else the base's where they are all known."""
+        complete = all(d.name in self.base for d in self.program.dimensions)
+        return self.sizes or ((self.base,) if complete else ())
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -20,10 +20,8 @@ def check_values(plan: Plan, reporter: Reporter) -> None:
         if not within(size):
             reporter.report(codes.NOT_INTEGER, f"the base size of `{name}` is beyond 2^53")
     reporter.stop_on_errors()
-    complete = all(d.name in plan.base for d in plan.program.dimensions)
-    shown = plan.sizes or ((plan.base,) if complete else ())
     for name, path, quantity in _quantities(plan):
-        for sizes in shown:
+        for sizes in plan.shown:
             reason = _reason(plan, name, quantity, sizes)
             if reason:
                 place = ", ".join(f"{dim} = {size}" for dim, size in sizes.items())

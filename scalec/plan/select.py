@@ -17,7 +17,7 @@ class Selection:
     def __init__(self, clauses: Iterable[RuleClause]) -> None:
         self.clauses = tuple(clauses)
         self.matched: set[int] = set()
-        self._blocks = {path.text for c in self.clauses for _, path in c.within}
+        self._blocks = {path.text for c in self.clauses for _, path in c.around.within}
         selectors = [s for c in self.clauses for s in (*c.node.selectors, *c.node.excluded)]
         self._patterns = any(isinstance(s, nodes.Pattern) for s in selectors)
         self._known: dict[object, list[RuleClause]] = {}
@@ -45,7 +45,7 @@ def selects(clause: RuleClause, place: Tensor | Site) -> bool:
     return (
         any(match(s, place) for s in node.selectors)  # type: ignore[arg-type]
         and not any(match(s, place) for s in node.excluded)  # type: ignore[arg-type]
-        and all((path.text in place.within) == wanted for wanted, path in clause.within)
+        and all((path.text in place.within) == wanted for wanted, path in clause.around.within)
     )
 
 

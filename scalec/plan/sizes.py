@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, did_you_mean
-from scalec.program.program import Program, Region
+from scalec.program.program import Program, Region, Site, Tensor
 from scalec.source import Span
 from scalec.symbolic import formula as f
 from scalec.symbolic.formula import Formula, FormulaError, Product, Sum, Symbol, exact, symbols
@@ -68,6 +68,24 @@ def complete(program: Program, *given: Mapping[str, Fraction]) -> Sizes:
             if number is not None:
                 known[dimension.name] = number
             waiting.remove(dimension)
+
+
+def shown(
+    program: Program, at: Iterable[Mapping[str, Fraction]], named: Mapping[str, Fraction], base: Sizes
+) -> list[Sizes]:
+    """The sizes that a plan has numbers at: those asked for, else the base's where they are all known."""
+    asked = [complete(program, given, named) for given in at]
+    return asked or ([base] if len(base) == len(program.dimensions) else [])
+
+
+def of_network(program: Program) -> dict[str, Formula]:
+    """Relative sizes of the network as a whole: `params`, and those that are the same wherever they exist."""
+    places: tuple[Tensor | Site, ...] = (*program.tensors, *program.sites)
+    found: dict[str, set[Formula]] = {}
+    for name, size in dict.fromkeys(pair for place in places for pair in place.relative):
+        found.setdefault(name, set()).add(size)
+    params = f.add(*(f.mul(*t.shape, *(axis.count for axis in t.axes)) for t in program.tensors))
+    return {"params": params} | {name: sizes.pop() for name, sizes in found.items() if len(sizes) == 1}
 
 
 def _exact(formula: Formula, sizes: Sizes) -> Fraction | None:

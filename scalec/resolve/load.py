@@ -267,7 +267,7 @@ class _Loader:
                 return None
             return use.target, path, f"{use.target.replace('.', '/')}{SUFFIX}"
         path = (folder or Path()) / use.target
-        reason = _not_a_rule_file(path) or ("" if _is_file(path) else "there is no such file")
+        reason = _wrong_path(path) or ("" if _is_file(path) else "there is no such file")
         if not reason:
             return self._key(path), path, str(path)
         self.reporter.report(codes.FILE_NOT_FOUND, f"cannot use `{use.target}`: {reason}", use.span)
@@ -280,20 +280,20 @@ def _standard(path: Path, name: str) -> nodes.File:
     return parse(read_source(path, name))
 
 
-def check_path(path: Path) -> None:
-    """Raises ScalecError for a path that names no rule file: it is not even opened."""
-    reason = _not_a_rule_file(path)
+def check_path(path: Path, suffix: str = SUFFIX, kind: str = "rule file") -> None:
+    """Raises ScalecError for a path that names no file of that kind: it is not even opened."""
+    reason = _wrong_path(path, suffix)
     if reason:
-        Reporter().fail(codes.FILE_NOT_FOUND, f"`{path}` is not a rule file: {reason}")
+        Reporter().fail(codes.FILE_NOT_FOUND, f"`{path}` is not a {kind}: {reason}")
 
 
-def _not_a_rule_file(path: Path) -> str:
-    """Why a path names no rule file, whatever stands there; links are followed. Empty where it may be one."""
+def _wrong_path(path: Path, suffix: str = SUFFIX) -> str:
+    """Why a path names no such file, whatever stands there; links are followed. Empty where it may be one."""
     try:
         final = path.resolve()
     except (OSError, RuntimeError, ValueError):
         return "the path leads nowhere"
-    return "" if path.suffix == final.suffix == SUFFIX else f"its name does not end in `{SUFFIX}`"
+    return "" if path.suffix == final.suffix == suffix else f"its name does not end in `{suffix}`"
 
 
 def _is_file(path: Path) -> bool:

@@ -8,13 +8,14 @@ word is checked against its closed set. Expressions stay trees: sizes are known 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, did_you_mean
 from scalec.resolve import vocabulary as words
 from scalec.resolve.bind import bind, substitute
 from scalec.resolve.load import GENERATIONS, Found, Workspace
+from scalec.resolve.regimes import RegimeDef, find_regime
 from scalec.source import Span
 from scalec.syntax import nodes
 from scalec.syntax.printer import expression_text
@@ -23,26 +24,47 @@ NOT_YET = ("init.shared", "frozen", "optimizer")
 
 
 @dataclass(frozen=True)
-class RuleClause:
-    """One clause with what surrounds it folded in.
+class Around:
+    """What the qualifiers around a part of a rule say, section by section and then its own.
 
-    `owners`: the optimizers it is for, None for all. `own`: it stands in the file under work, so
-    that matching nothing is a mistake; an inherited clause may match nothing.
+    `owners`: the optimizers it is for, None for all. `within`: blocks to stand in, or not. `under`: regimes, of
+    which one in each group must be the active one. `where`: conditions, all of which must hold.
     """
+
+    owners: frozenset[str] | None = None
+    within: tuple[tuple[bool, nodes.Path], ...] = ()
+    under: tuple[tuple[RegimeDef, ...], ...] = ()
+    where: tuple[nodes.Condition, ...] = ()
+
+
+@dataclass(frozen=True)
+class RuleClause:
+    """One clause with what surrounds it. `own`: it stands in the file under work, so that matching nothing is a
+    mistake; an inherited clause may match nothing."""
 
     rule: str
     node: nodes.Clause
-    owners: frozenset[str] | None
-    within: tuple[tuple[bool, nodes.Path], ...]
+    around: Around
     own: bool
 
 
 @dataclass(frozen=True)
+class RuleDemand:
+    """`require` or `valid` of a rule, with what surrounds it."""
+
+    rule: str
+    node: nodes.Demand
+    around: Around
+
+
+@dataclass(frozen=True)
 class RuleSet:
-    """A rule with its ancestors: clauses in order of precedence, base sizes, citations with the rules they stand in."""
+    """A rule with its ancestors: clauses in order of precedence, what it demands of sizes and of the run, base sizes,
+    citations with the rules they stand in."""
 
     name: str
     clauses: tuple[RuleClause, ...]
+    demands: tuple[RuleDemand, ...]
     base: tuple[nodes.Size, ...]
     cites: tuple[tuple[str, nodes.Cite], ...]
     span: Span
@@ -57,7 +79,14 @@ def resolve_rule(
         return None
     flattener = _Flattener(workspace, tuple(owners), reporter)
     flattener.visit(found, ref, ())
-    return RuleSet(ref.path, tuple(flattener.clauses), tuple(flattener.base), tuple(flattener.cites), ref.span)
+    return RuleSet(
+        ref.path,
+        tuple(flattener.clauses),
+        tuple(flattener.demands),
+        tuple(flattener.base),
+        tuple(flattener.cites),
+        ref.span,
+    )
 
 
 class _Flattener:
@@ -66,6 +95,7 @@ class _Flattener:
         self.optimizers = optimizers
         self.reporter = reporter
         self.clauses: list[RuleClause] = []
+        self.demands: list[RuleDemand] = []
         self.base: list[nodes.Size] = []
         self.cites: list[tuple[str, nodes.Cite]] = []
         self.done: dict[tuple[str, str], tuple[dict[str, nodes.Expr], nodes.Ref]] = {}
@@ -101,8 +131,7 @@ class _Flattener:
                 f"rule `{rule.name}` is for {_and(sorted(owners))}, not for {_and(self.optimizers)}",
                 rule.owners[0].span,
             )
-        own = found.unit == self.workspace.main
-        self._parts(rule.name, substitute(rule.parts, bindings), owners, (), own, found.unit)
+        self._parts(rule.name, substitute(rule.parts, bindings), Around(owners), found.unit)
 
     def _same_again(
         self,
@@ -127,31 +156,22 @@ class _Flattener:
             self.workspace.find("optimizer", path.text, unit, path.span, self.reporter)
         return frozenset(p.text for p in paths) if paths else None
 
-    def _parts(
-        self,
-        rule: str,
-        parts: tuple[nodes.Part, ...],
-        owners: frozenset[str] | None,
-        within: tuple[tuple[bool, nodes.Path], ...],
-        own: bool,
-        unit: str,
-    ) -> None:
+    def _parts(self, rule: str, parts: tuple[nodes.Part, ...], around: Around, unit: str) -> None:
         for part in parts:
             match part:
                 case nodes.Cite():
-                    if owners is None or owners & set(self.optimizers):
+                    if around.owners is None or around.owners & set(self.optimizers):
                         self.cites.append((rule, part))
                 case nodes.Base():
                     self._base(part.sizes, unit)
                 case nodes.Demand():
-                    self._unsupported(f"`{part.kind}`", part.span)
+                    self.demands.append(RuleDemand(rule, part, around))
                 case nodes.Section():
-                    section_owners, section_within = self._qualify(part.qualifiers, owners, within, unit)
-                    self._parts(rule, part.parts, section_owners, section_within, own, unit)
+                    self._parts(rule, part.parts, self._qualify(part.qualifiers, around, unit), unit)
                 case nodes.Clause():
-                    clause_owners, clause_within = self._qualify(part.qualifiers, owners, within, unit)
+                    inside = self._qualify(part.qualifiers, around, unit)
                     if self._check_clause(part):
-                        self.clauses.append(RuleClause(rule, part, clause_owners, clause_within, own))
+                        self.clauses.append(RuleClause(rule, part, inside, unit == self.workspace.main))
 
     def _base(self, sizes: tuple[nodes.Size, ...], unit: str) -> None:
         for size in sizes:
@@ -161,23 +181,23 @@ class _Flattener:
             else:
                 self.base.append(size)
 
-    def _qualify(
-        self,
-        qualifiers: tuple[nodes.Qualifier, ...],
-        owners: frozenset[str] | None,
-        within: tuple[tuple[bool, nodes.Path], ...],
-        unit: str,
-    ) -> tuple[frozenset[str] | None, tuple[tuple[bool, nodes.Path], ...]]:
+    def _qualify(self, qualifiers: tuple[nodes.Qualifier, ...], around: Around, unit: str) -> Around:
+        """What is around the inside of these qualifiers."""
         for qualifier in qualifiers:
             match qualifier.kind:
                 case "for":
                     named = self._owners(qualifier.paths, unit) or frozenset()
-                    owners = named if owners is None else owners & named
+                    around = replace(around, owners=named if around.owners is None else around.owners & named)
                 case "in" | "not in":
-                    within = (*within, *((qualifier.kind == "in", path) for path in qualifier.paths))
-                case "under" | "where":
-                    self._unsupported(f"`{qualifier.kind}`", qualifier.span)
-        return owners, within
+                    paths = ((qualifier.kind == "in", path) for path in qualifier.paths)
+                    around = replace(around, within=(*around.within, *paths))
+                case "under":
+                    found = tuple(find_regime(self.workspace, j, unit, self.reporter) for j in qualifier.regimes)
+                    around = replace(around, under=(*around.under, found))
+                case "where":
+                    assert qualifier.condition is not None
+                    around = replace(around, where=(*around.where, qualifier.condition))
+        return around
 
     def _check_clause(self, clause: nodes.Clause) -> bool:
         before = len(self.reporter.diagnostics)

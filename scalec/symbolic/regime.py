@@ -7,11 +7,10 @@ stays put (`Ne ~ 1`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
-from scalec.resolve.load import Found, Workspace
+from scalec.resolve.load import Workspace
+from scalec.resolve.regimes import RegimeDef, find_regime
 from scalec.symbolic import formula as f
 from scalec.symbolic.evaluate import to_formula
 from scalec.symbolic.order import Order, Regime
@@ -26,39 +25,28 @@ def resolve_regime(
 ) -> Regime | None:
     """The regime that `joint` means in a file; reports and gives None where a name or a growth is wrong."""
     before = len(reporter.diagnostics)
+    found = find_regime(workspace, joint, unit or workspace.main, reporter)
+    return to_regime(found, reporter) if len(reporter.diagnostics) == before else None
+
+
+def to_regime(found: RegimeDef, reporter: Reporter) -> Regime | None:
+    """The growths of its parts, at once; reports and gives None where one is wrong, or where nothing grows."""
+    before, name = len(reporter.diagnostics), joint_text(found.joint)
     growth: dict[str, Order] = {}
     scales: list[str] = []
-    for declaration in _flatten(workspace, joint, unit or workspace.main, reporter, ()):
+    for declaration in found.parts:
         own: dict[str, str] = {}
         for line in declaration.growths:
             order = _order(line.order, own, scales, reporter)
             if line.dim in growth:
-                reporter.report(codes.CONTRADICTION, f"`{line.dim}` grows twice in `{joint_text(joint)}`", line.span)
+                reporter.report(codes.CONTRADICTION, f"`{line.dim}` grows twice in `{name}`", line.span)
             elif order is not None:
                 growth[line.dim] = order
     if not scales and len(reporter.diagnostics) == before:
-        reporter.report(codes.NOTHING_GROWS, f"nothing grows in regime `{joint_text(joint)}`", joint.span)
+        reporter.report(codes.NOTHING_GROWS, f"nothing grows in regime `{name}`", found.joint.span)
     if len(reporter.diagnostics) > before:
         return None
-    return Regime(joint_text(joint), tuple(scales), tuple(sorted(growth.items())))
-
-
-def _flatten(
-    workspace: Workspace, joint: nodes.Joint, unit: str, reporter: Reporter, path: tuple[Found, ...]
-) -> Iterator[nodes.RegimeDecl]:
-    """The declarations with growths behind a sum of names, each as often as it is named."""
-    for part in joint.parts:
-        found = workspace.find("regime", part.text, unit, part.span, reporter)
-        if found is None:
-            continue
-        declaration = found.declaration
-        assert isinstance(declaration, nodes.RegimeDecl)
-        if found in path:
-            reporter.report(codes.CYCLE, f"regime `{declaration.name}` is made of itself", part.span)
-        elif declaration.joint:
-            yield from _flatten(workspace, declaration.joint, found.unit, reporter, (*path, found))
-        else:
-            yield declaration
+    return Regime(name, tuple(scales), tuple(sorted(growth.items())))
 
 
 def _order(expr: nodes.Expr, own: dict[str, str], scales: list[str], reporter: Reporter) -> Order | None:

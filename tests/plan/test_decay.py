@@ -11,6 +11,10 @@ optimizer shrinks  { update entrywise  class torch.optim.AdamW  uses lr = 0.5, w
 optimizer apart    { update entrywise  class torch.optim.AdamW  uses lr = 0.5, wd = 0.1  decay independent }
 optimizer gradient { update entrywise  class torch.optim.Adam   uses lr = 0.5, wd = 0.1  decay l2 }
 optimizer plain    { update sgd        class torch.optim.SGD    uses lr = 0.5, wd = 0.1  decay l2 }
+optimizer heavy    { update sgd  class torch.optim.SGD  uses lr = 0.5, wd = 0.1, momentum = 0.9  decay l2 }
+optimizer light    { update sgd  class torch.optim.SGD  uses lr = 0.5, wd = 0.1, momentum = 0    decay l2 }
+optimizer stepper  { update sgd  class torch.optim.SGD  uses lr = 0.5, wd = 0.1                  decay torch }
+optimizer never    { update entrywise  class torch.optim.Adam   uses lr = 0.5, wd = 0.1  decay none }
 optimizer none_yet { update entrywise  class torch.optim.Adam   uses lr = 0.5, wd = 0    decay l2 }
 """
 
@@ -30,6 +34,10 @@ def text(statements: str) -> str:
         ("torch", "apart", 0.05, 0.05),
         ("l2", "gradient", 0.1, None),
         ("l2", "plain", 0.1, 0.05),
+        ("torch", "plain", 0.1, 0.05),
+        ("independent", "plain", 0.2, 0.1),
+        ("torch", "light", 0.1, 0.05),
+        ("l2", "stepper", 0.1, 0.05),
         ("torch", "none_yet", 0, 0),
         ("independent", "none_yet", 0, 0),
     ],
@@ -45,10 +53,18 @@ def test_a_decay_is_converted(kind: str, optimizer: str, wd: float, per_step: fl
         assert plan.value(tensor.decay_per_step, plan.sizes[0]) == pytest.approx(per_step, rel=1e-15)
 
 
-@pytest.mark.parametrize(("kind", "optimizer"), [("torch", "gradient"), ("l2", "shrinks"), ("independent", "plain")])
+@pytest.mark.parametrize(("kind", "optimizer"), [
+    ("torch", "gradient"), ("independent", "gradient"), ("l2", "shrinks"), ("l2", "apart"), ("torch", "heavy"),
+])  # fmt: skip
 def test_l2_and_decay_of_the_weight_are_not_converted(kind: str, optimizer: str) -> None:
     (message,) = said(lambda: plan_of(text(f"wd.kind = {kind}"), "N=128", optimizer=optimizer))
     assert message.startswith(f"SC404 the rule's `wd` is `{kind}`, the optimizer decays")
+
+
+def test_an_optimizer_that_does_not_decay_says_so() -> None:
+    message = "SC404 the optimizer does not decay, and `wd` is not 0"
+    assert said(lambda: plan_of(text("wd.kind = torch"), "N=128", optimizer="never")) == [message]
+    assert plan_of(text("wd = 0;  wd.kind = torch"), "N=128", optimizer="never")
 
 
 def test_without_a_word_the_optimizer_s_own_convention_holds() -> None:

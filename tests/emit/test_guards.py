@@ -1,0 +1,46 @@
+"""Conditions in emitted code: its configuration refuses sizes at which the rule is another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scalec.operands import Operands
+from scalec.pipeline import PlanRequest, plan
+from scalec.plan.model import Plan
+from scalec.resolve.load import load_text
+from tests.emit.compiling import files_of, import_files
+from tests.emit.texts import EVERYTHING
+
+RULE = """
+rule guarded extends mine {
+  where fan_out > fan_in or fan_in = 1 { tensor mlp { lr *= 2 } }
+  under depth { site residual { scale ~ 1/depth } }
+  require N/F = base.N/base.F and (N > L or not L != 2) and schedule = cosine
+  valid N <= 32
+}
+"""
+
+
+def planned(at: str) -> Plan:
+    request = PlanRequest((at,))
+    return plan(load_text(EVERYTHING + RULE, "test.scale"), Operands("guarded", "tiny_gpt", "adamw"), request)
+
+
+def test_the_conditions_are_in_the_configuration() -> None:
+    text = files_of(planned("L=4"))["model.py"]
+    assert "Its clauses are those under `depth`." in text
+    (asked,) = {line.strip() for line in text.splitlines() if "require" in line}
+    assert asked.startswith('asked = "require N/F = base.N/base.F and (N > L')
+    assert "valid" not in text
+
+
+@pytest.mark.torch
+def test_sizes_of_another_rule_are_refused(tmp_path: Path) -> None:
+    emitted = import_files(planned("L=4,F=64"), tmp_path)
+    emitted.model.Config()
+    emitted.model.Config(N=32, F=128, L=8)
+    for sizes in ({"F": 32}, {"N": 32}, {"N": 64, "F": 32}):
+        with pytest.raises(ValueError, match="a plan of their own"):
+            emitted.model.Config(**sizes)
