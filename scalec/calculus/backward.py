@@ -18,6 +18,7 @@ from scalec.calculus.weights import Pass, Update
 from scalec.program.ops import (
     Add,
     Bias,
+    Broadcast,
     Constant,
     Dot,
     Elementwise,
@@ -111,13 +112,15 @@ class Backward:
                 yield op.x, transfer.weighted(d, read[op.y], op.out)
                 yield op.y, transfer.weighted(d, read[op.x], op.out)
             case Softmax():
-                yield op.x, transfer.softmax_back(op, d, forward.count(op))
+                yield op.x, transfer.softmax_back(op, d, forward.count(op), world.axis.get(op.axis or ""))
             case Mix():
                 yield op.weights, dot(world.length[op.x], d, read[op.x], op.out)
                 share = transfer.weighted(read[op.weights], d, op.out)
                 yield op.x, share if op.axis else transfer.scale(forward.count(op), share, op.out)
             case Reshape():
                 yield op.x, regrouped(not op.split, world.axis[op.axis], d)
+            case Broadcast():
+                yield op.x, sum_over(world.axis[op.axis], d, op.out)
             case Repeat():
                 raise AssertionError("a repeat is run by `_repeat`")
             case _:

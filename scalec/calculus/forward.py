@@ -32,6 +32,7 @@ from scalec.calculus.world import World
 from scalec.program.ops import (
     Add,
     Bias,
+    Broadcast,
     Constant,
     Dot,
     Elementwise,
@@ -132,13 +133,12 @@ class Forward:
             case Dot():
                 return self.dot(op, read[op.x], read[op.y])
             case Softmax():
-                count = self.count(op)
-                return union(transfer.softmax_constant(op, count), transfer.softmax(op, read[op.x], count))
+                return union(transfer.softmax_constant(op, self.count(op)), self.softmax(op, read[op.x]))
             case Mix():
                 return self.mix(op, read[op.weights], read[op.x])
             case Reshape():
                 return self.reshape(op, read[op.x])
-            case Gather() | Output():
+            case Gather() | Output() | Broadcast():
                 return read[op.x]
             case Repeat():
                 raise AssertionError("a repeat is run by `_repeat`")
@@ -200,6 +200,9 @@ class Forward:
         if op.axis is not None:
             return sum_over(self.world.axis[op.axis], terms, op.out)
         return transfer.scale(self.count(op), terms, op.out)
+
+    def softmax(self, op: Softmax, part: Vector) -> Vector:
+        return transfer.softmax(op, part, self.count(op), self.world.axis.get(op.axis or ""))
 
     def reshape(self, op: Reshape, x: Vector) -> Vector:
         return regrouped(op.split, self.world.axis[op.axis], x)

@@ -42,6 +42,8 @@ def observables(structure: Structure) -> Mapping[str, Kind]:
     found: dict[str, Kind] = {}
     for op in structure.operations:
         match op:
+            case Elementwise() if op.out in structure.gates:
+                found.setdefault(op.x, "weights")
             case Elementwise():
                 found.setdefault(watched(structure, op.x), "preactivation")
             case Normalise():
@@ -142,7 +144,7 @@ class Carrier:
             case Elementwise():
                 return transfer.elementwise(op, part, read[op.x], cell)
             case Softmax():
-                return transfer.softmax(op, part, forward.count(op))
+                return forward.softmax(op, part)
             case Multiply() | Dot():
                 other = read[next((x for x in inputs(op) if x != name), name)]
                 if isinstance(op, Dot):

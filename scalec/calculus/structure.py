@@ -14,6 +14,7 @@ from typing import assert_never
 from scalec.program.ops import (
     Add,
     Bias,
+    Broadcast,
     Constant,
     Dot,
     Elementwise,
@@ -48,7 +49,7 @@ def inputs(op: Operation) -> tuple[str, ...]:
             return (weights, x)
         case (
             Linear(x=x) | Bias(x=x) | Gain(x=x) | Scale(x=x) | Normalise(x=x) | Elementwise(x=x)
-            | Softmax(x=x) | Reshape(x=x) | Gather(x=x) | Repeat(x=x) | Output(x=x)
+            | Softmax(x=x) | Reshape(x=x) | Gather(x=x) | Broadcast(x=x) | Repeat(x=x) | Output(x=x)
         ):  # fmt: skip
             return (x,)
         case _:
@@ -118,11 +119,35 @@ class Structure:
 
     @cached_property
     def axes(self) -> Mapping[str, Formula]:
-        """Every replicated axis with its count."""
-        found = {op.axis: op.count for op in self.operations if isinstance(op, Repeat | Reshape)}
-        for tensor in self.program.tensors:
-            found |= {axis.name: axis.count for axis in tensor.axes}
-        return found
+        """Every replicated axis with the number of copies that one sample meets."""
+        found = {axis.name: axis.count for tensor in self.program.tensors for axis in tensor.axes}
+        return found | {op.axis: op.count for op in self.operations if isinstance(op, Repeat | Reshape | Broadcast)}
+
+    @cached_property
+    def stored(self) -> Mapping[str, tuple[tuple[str, Formula], ...]]:
+        """The axes of a tensor's copies with the number of copies there are; its rows too, where they are copies."""
+        rows = {op.tensor: op.rows for op in self.operations if isinstance(op, Linear) and op.rows is not None}
+        return {
+            tensor.path: (
+                *((axis.name, axis.count) for axis in tensor.axes),
+                *((rows[path], tensor.uses[0].fan_out) for path in (tensor.path,) if path in rows),
+            )
+            for tensor in self.program.tensors
+        }
+
+    @cached_property
+    def broadcast(self) -> Mapping[str, Broadcast]:
+        """The values that are one vector, there once for each copy along an axis."""
+        return {op.out: op for op in self.operations if isinstance(op, Broadcast)}
+
+    @cached_property
+    def gates(self) -> frozenset[str]:
+        """The weights of sums over an axis, and what they are made of, back to the scores."""
+        found = {op.weights for op in self.operations if isinstance(op, Mix) and op.axis is not None}
+        for op in reversed(self.operations):
+            if op.out in found and isinstance(op, Scale | Elementwise | Softmax):
+                found.add(op.x)
+        return frozenset(found)
 
     @cached_property
     def split(self) -> Mapping[str, tuple[str, ...]]:
@@ -133,8 +158,13 @@ class Structure:
                 found[op.out] = found.get(op.x, ())
                 continue
             axes = tuple(dict.fromkeys(a for name in inputs(op) for a in found.get(name, ())))
-            if isinstance(op, Reshape):
-                axes = (*axes, op.axis) if op.split else tuple(a for a in axes if a != op.axis)
+            match op:
+                case Broadcast() | Reshape(split=True):
+                    axes = (*axes, op.axis)
+                case Mix() | Reshape():
+                    axes = tuple(a for a in axes if a != op.axis)
+                case _:
+                    pass
             found[op.out] = axes
         return found
 
@@ -157,8 +187,8 @@ class Structure:
         match op:
             case Input(_, length) | Constant(_, length):
                 return length
-            case Linear(_, _, tensor, use):
-                return self.program.tensor[tensor].uses[use].fan_out
+            case Linear(_, _, tensor, use, rows):
+                return self.program.tensor[tensor].uses[use].fan_out if rows is None else UNIT
             case Reshape(_, x, _, count, split):
                 return divide(found[x], count) if split else mul(found[x], count)
             case Gather(_, x, factor):

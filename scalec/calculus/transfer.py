@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from scalec.calculus.components import (
     ABSENT,
     Component,
+    Copies,
     Letter,
     Link,
     Vector,
@@ -101,9 +102,12 @@ def weighted(scalar: Vector, x: Vector, at: str) -> Vector:
 
 
 # ---- softmax ---------------------------------------------------------------------------------
-def softmax(op: Softmax, part: Vector, count: Magnitude) -> Vector:
+def softmax(op: Softmax, part: Vector, count: Magnitude, axis: Copies | None) -> Vector:
     """Changes of the weights: the logits' own, at most order 1, over the count."""
-    return each(scalars(part), lambda c: _capped(c, op.out).times(count.inverse, "slope of the softmax", op.out))
+    return each(
+        _differing(scalars(part), axis),
+        lambda c: _capped(c, op.out).times(count.inverse, "slope of the softmax", op.out),
+    )
 
 
 def softmax_constant(op: Softmax, count: Magnitude) -> Vector:
@@ -112,8 +116,13 @@ def softmax_constant(op: Softmax, count: Magnitude) -> Vector:
     return each(constant, lambda c: c.times(count.inverse, "shared by all", op.out))
 
 
-def softmax_back(op: Softmax, d: Vector, count: Magnitude) -> Vector:
-    return each(scalars(d), lambda c: c.times(count.inverse, "slope of the softmax", op.out))
+def softmax_back(op: Softmax, d: Vector, count: Magnitude, axis: Copies | None) -> Vector:
+    return each(_differing(scalars(d), axis), lambda c: c.times(count.inverse, "slope of the softmax", op.out))
+
+
+def _differing(vector: Vector, axis: Copies | None) -> Vector:
+    """What all copies share cancels, since the weights sum to 1."""
+    return vector if axis is None else tuple(c for c in vector if axis in c.deps)
 
 
 # ---- normalisation ---------------------------------------------------------------------------

@@ -159,7 +159,8 @@ class Weight:
     """A tensor under a rule, its formulas resolved to orders. `uses`: one matrix for each use, forward.
 
     `floor`: the gradient entry that decay in the gradient (L2) adds, None where there is none.
-    `eps`, `decay`: Adam's epsilon; decay per step.
+    `eps`, `decay`: Adam's epsilon; decay per step. `copies`: how many there are; `share`: the part of them
+    that one sample meets, which is the share of the samples that reach one copy.
     """
 
     tensor: str
@@ -171,14 +172,14 @@ class Weight:
     floor: Magnitude | None = None
     eps: Magnitude | None = None
     decay: Magnitude | None = None
+    copies: Magnitude | None = None
+    share: Magnitude | None = None
 
     @property
     def entries(self) -> Magnitude:
         """How many parameters the tensor has, all its copies together."""
         count = self.uses[0].n * self.uses[0].m
-        for axis in self.axes:
-            count = count * axis.count
-        return count
+        return count if self.copies is None else count * self.copies
 
     def entry(self, passes: Iterable[Pass]) -> Magnitude | None:
         """Order of the gradient entry of the stored parameter: the largest over its uses; None if absent."""
@@ -187,8 +188,11 @@ class Weight:
         for p in passes:
             width, slope = size(cell, p.x), size(cell, p.rows())
             if width is not None and slope is not None:
-                entries.append(p.use.scale * width * slope)
+                entries.append(self._shared(p.use.scale * width * slope))
         return cell.largest(entries)
+
+    def _shared(self, gradient: Magnitude) -> Magnitude:
+        return gradient if self.share is None else gradient * self.share
 
     def step(self, before: Update, passes: Iterable[Pass]) -> Update:
         """One more optimizer step. The union of what was and what is added, so orders never fall."""
@@ -221,6 +225,8 @@ class Weight:
         """One table row per optimizer family. `k.order * rest` is this component's gradient entry."""
         assert self.lr is not None
         gradient = k.times(rest, "the rest of the gradient entry: multiplier and other side", self.tensor)
+        if self.share is not None:
+            gradient = gradient.times(self.share, "the share of the samples that reach this copy", self.tensor)
         share = gradient.times(normaliser.inverse, "divided by the largest gradient entry", self.tensor)
         match self.family:
             case "sgd":

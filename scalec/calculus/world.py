@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 from scalec.calculus.components import Copies, Deps
 from scalec.calculus.scaling import Scaling, TensorScaling
@@ -101,7 +102,13 @@ class World:
         def order(formula: Formula | None, attribute: str) -> Magnitude | None:
             return None if formula is None else self.order(_layers(formula, layers), tensor.path, attribute)
 
-        axes = frozenset(self.axis[axis.name] for axis in tensor.axes)
+        stored = [
+            (self.axis[name], self.order(count, tensor.path, "count"))
+            for name, count in self.structure.stored[tensor.path]
+        ]
+        axes = frozenset(axis for axis, _ in stored)
+        copies = prod((count for _, count in stored), start=self.one)
+        met = prod((axis.count for axis, _ in stored), start=self.one)
         initial, lr, wd = order(rule.init, "init.std"), order(rule.lr, "lr"), order(rule.wd, "wd")
         return Weight(
             tensor.path,
@@ -113,6 +120,8 @@ class World:
             wd * initial if rule.decay == "l2" and wd is not None and initial is not None else None,
             order(rule.eps, "eps"),
             wd if wd is None or lr is None or rule.decay == "independent" else wd * lr,
+            copies,
+            met / copies,
         )
 
     def _matrices(
@@ -120,6 +129,7 @@ class World:
     ) -> tuple[Matrix, ...]:
         own = frozenset(axis for axis in axes if axis.name not in rule.shared)
         applied = self._applied(tensor)
+        rows = len(self.structure.stored[tensor.path]) > len(tensor.axes)  # each output coordinate is a copy
         matrices = []
         for use, scale in zip(tensor.uses, rule.scale, strict=True):
             factor = self.order(_layers(scale, layers), tensor.path, "scale")
@@ -128,7 +138,7 @@ class World:
                     tensor.path,
                     "backward" if use.transposed else "forward",
                     self.order(use.fan_in, tensor.path, "fan_in"),
-                    self.order(use.fan_out, tensor.path, "fan_out"),
+                    self.one if rows else self.order(use.fan_out, tensor.path, "fan_out"),
                     factor,
                     None if initial is None else initial * factor,
                     own,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scalec import catalogue as codes
+from scalec.calculus.components import Vector, sum_over
 from scalec.calculus.forward import TERMS
+from scalec.calculus.observables import Weighted
+from scalec.calculus.training import Step
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goal import Goal
 
@@ -18,13 +21,13 @@ def _claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _backward(evidence: Evidence) -> Iterator[Claim]:
-    """Each term of a gradient inside a repeated block, against the largest of them."""
+    """Each term of a gradient inside a sum over copies, against the largest of them."""
     step = evidence.limit
     for op in evidence.weighted:
         terms = step.backward.terms.get(op.out)
-        if terms is None or not evidence.structure.within[op.out]:
+        if terms is None or not _inside(evidence, op):
             continue
-        tops = {term: evidence.largest(terms.named(term)) for term in TERMS}
+        tops = {term: evidence.largest(_summed(step, op, terms.named(term))) for term in TERMS}
         best = evidence.cell.largest(top.order for top in tops.values() if top)
         for term, top in tops.items():
             if top and best:
@@ -32,6 +35,17 @@ def _backward(evidence: Evidence) -> Iterator[Claim]:
                     op.out, op.tensor, f"backward {term}", step.index, top.order / best, bound="exactly", component=top,
                     shown=top.order, notes=(f"the largest term of this gradient is of order `{best}`",),
                 )  # fmt: skip
+
+
+def _inside(evidence: Evidence, op: Weighted) -> bool:
+    """Whether there are copies of this weight, each with a gradient of its own."""
+    return bool(evidence.structure.within[op.out] or evidence.structure.stored[op.tensor])
+
+
+def _summed(step: Step, op: Weighted, vector: Vector) -> Vector:
+    """What the copies send back to one vector that all of them read is only ever summed: so it is looked at."""
+    read = step.forward.world.structure.broadcast.get(op.x)
+    return vector if read is None else sum_over(step.forward.world.axis[read.axis], vector, read.out)
 
 
 GOAL = Goal("maximal_scale_stability", codes.MAXIMAL_SCALE_STABILITY, _claims, "limit")

@@ -131,7 +131,7 @@ class _At:
         self.sizes = sizes
         self.values: dict[int, float] = {}
         self.known: dict[int, _Said] = {}
-        self.shapes: dict[tuple[Formula, ...], list[int]] = {}
+        self.shapes: dict[object, list[int]] = {}
 
     def value(self, quantity: Quantity) -> float:
         known = self.values.get(id(quantity))
@@ -142,9 +142,10 @@ class _At:
     def tensor(self, t: PlannedTensor) -> TensorEntry:
         said = self._said(t.numbers)
         values = said.values
-        shape = self.shapes.get(t.tensor.shape)
+        sides = (t.tensor.shape, t.tensor.axes)
+        shape = self.shapes.get(sides)
         if shape is None:
-            shape = self.shapes[t.tensor.shape] = shape_at(t.tensor, self.sizes)
+            shape = self.shapes[sides] = shape_at(t.tensor, self.sizes)
         return TensorEntry(
             name=t.tensor.path,
             role=t.tensor.role,
@@ -153,7 +154,7 @@ class _At:
                 dist=t.init.word,
                 mean=values["init.mean"],
                 std=values["init.std"],
-                shared=t.shared.word if t.shared else None,
+                shared=t.shared.word if t.shared and t.shared_axes else None,
             ),
             scale=values["scale"],
             lr=values.get("lr"),
@@ -194,7 +195,8 @@ def order_of(law: Formula) -> Order | None:
 
 
 def shape_at(tensor: Tensor, sizes: Sizes) -> list[int]:
-    """The logical sides at a size, the way the parameter is stored."""
-    sides = [exact(side, lambda s: sizes[s.name]) for side in tensor.shape]
+    """The sides at a size, the way the parameter is stored: copies in one parameter come first."""
+    stacked = [axis.count for axis in tensor.axes if axis.name in tensor.storage.stacked]
+    sides = [exact(side, lambda s: sizes[s.name]) for side in (*stacked, *tensor.shape)]
     assert all(side is not None and side.denominator == 1 for side in sides)
     return [int(side) for side in sides if side is not None]

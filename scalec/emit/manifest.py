@@ -15,6 +15,7 @@ from scalec.emit.document import PlanDocument, plan_document
 from scalec.emit.names import Stamp
 from scalec.plan.model import Plan
 from scalec.plan.select import parameter_pattern
+from scalec.program.program import Tensor
 
 TORCH = ">=2.6"  # what emitted code needs
 
@@ -34,7 +35,14 @@ class Manifest(BaseModel):
     base: dict[str, int | float]
     sizes: dict[str, int | float]
     parameters: dict[str, str]
+    layouts: dict[str, list[str]] = Field(description="what each side of a parameter counts")
     plan: PlanDocument
+
+
+def layout(tensor: Tensor) -> list[str]:
+    """The sides of the stored parameter, copies in it first."""
+    stacked = [axis.word for axis in tensor.axes if axis.name in tensor.storage.stacked]
+    return [*stacked, *tensor.storage.layout.split("_")]
 
 
 def manifest_text(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp) -> str:
@@ -50,6 +58,7 @@ def manifest_text(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp) -> st
         base=document.subject.base,
         sizes=document.subject.sizes,
         parameters={parameter_pattern(t.tensor): t.tensor.path for t in plan.tensors},
+        layouts={parameter_pattern(t.tensor): layout(t.tensor) for t in plan.tensors},
         plan=document,
     )
     return manifest.model_dump_json(indent=2, by_alias=True) + "\n"

@@ -17,7 +17,7 @@ from scalec.emit.code import Reader, names, size_text
 from scalec.emit.guards import compared, guard_lines
 from scalec.emit.modules import Expr, Library, ModuleWriter, statement
 from scalec.emit.names import LINE, MAX_TITLE, Stamp, comment, inputs, lint, walk
-from scalec.emit.rows import rows_text
+from scalec.emit.rows import Entry, rows_text
 from scalec.plan.model import Plan, PlannedTensor, Quantity
 from scalec.program.program import Dimension
 from scalec.symbolic.formula import Formula, as_number
@@ -237,11 +237,12 @@ INITIAL = '''def initial(config: Config) -> list[dict]:
     """Mean and spread of every parameter at the start, by name; `*` is any layer."""'''
 
 
-def _spread(reader: Reader, t: PlannedTensor) -> list[tuple[str, str, tuple[Quantity, ...]]]:
+def _spread(reader: Reader, t: PlannedTensor) -> list[Entry]:
     mean, std = t.numbers["init.mean"], t.numbers["init.std"]
-    uniform = [("uniform", "True", ())] if t.init.word == "uniform" else []
+    uniform: list[Entry] = [("uniform", "True", ())] if t.init.word == "uniform" else []
     behind = () if std.origins == mean.origins else (std,)  # `init = ones` says both
-    return [("mean", reader.value(mean), (mean,)), ("std", reader.value(std), behind), *uniform]
+    shared: list[Entry] = [("shared", "True", (t.shared,))] if t.shared and t.shared_axes else []
+    return [("mean", reader.value(mean), (mean,)), ("std", reader.value(std), behind), *uniform, *shared]
 
 
 CLAIM = '''WRAPPERS = (
@@ -271,7 +272,10 @@ def claim(rows: list[dict], model: nn.Module) -> list[tuple[nn.Parameter, dict]]
 
 def _init_weights(plan: Plan) -> str:
     uniform = any(t.init.word == "uniform" for t in plan.tensors)
-    return INIT_WEIGHTS.format(draw=UNIFORM if uniform else NORMAL)
+    draw = UNIFORM if uniform else NORMAL
+    if any(t.shared_axes for t in plan.tensors):
+        draw = "\n".join((SHARED, draw.replace("parameter.", "drawn."), COPIED))
+    return INIT_WEIGHTS.format(draw=draw)
 
 
 INIT_WEIGHTS = '''@torch.no_grad()
@@ -290,6 +294,10 @@ UNIFORM = """        if row.get("uniform"):
             parameter.uniform_(low, high, generator=generator)
         else:
             parameter.normal_(row["mean"], row["std"], generator=generator)"""
+
+SHARED = """        drawn = parameter[0] if row.get("shared") else parameter"""
+COPIED = """        if row.get("shared"):
+            parameter[1:] = drawn"""
 
 
 # ---- building --------------------------------------------------------------------------------

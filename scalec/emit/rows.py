@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 
 from scalec.emit.modules import statement
 from scalec.emit.names import LINE, provenance
-from scalec.plan.model import PlannedTensor, Quantity
+from scalec.plan.model import Choice, PlannedTensor, Quantity
 from scalec.plan.select import parameter_pattern
 
-Entry = tuple[str, str, tuple[Quantity, ...]]  # key, value as Python text, the quantities behind it
+Entry = tuple[str, str, tuple[Quantity | Choice, ...]]  # key, value as Python text, what is behind it
 
 INDENT = " " * 12
 
@@ -40,7 +40,7 @@ def _names(parameters: list[str]) -> list[str]:
     return [f'{INDENT}"names": [', *(f"{INDENT}    {q}," for q in quoted), f"{INDENT}],"]
 
 
-def _entry(key: str, value: str, quantities: tuple[Quantity, ...], named: dict[str, str]) -> list[str]:
+def _entry(key: str, value: str, quantities: tuple[Quantity | Choice, ...], named: dict[str, str]) -> list[str]:
     origins = [o for q in quantities for o in q.origins]
     comments = [f"{INDENT}{line}" for line in provenance(origins, LINE - len(INDENT))]
     if len(INDENT) + len(key) + len(value) + 5 > LINE:

@@ -215,7 +215,7 @@ class _Planner:
             tensor,
             self.optimizer.name,
             dist.finish(),
-            None,
+            shared.finish() if (shared := values.words.get("init.shared")) else None,
             values.words["wd.kind"].finish(),
             numbers,
             per_step,

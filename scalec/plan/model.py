@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from scalec.plan.truth import Guard
-from scalec.program.program import Program, Site, Tensor
+from scalec.program.program import Axis, Program, Site, Tensor
 from scalec.source import Span
 from scalec.symbolic.formula import Formula, Symbol, evaluate, substitute
 
@@ -90,6 +90,11 @@ class PlannedTensor:
     wd_kind: Choice
     numbers: Mapping[str, Quantity]
     decay_per_step: Quantity | None
+
+    @property
+    def shared_axes(self) -> tuple[Axis, ...]:
+        """The axes along which all copies start equal."""
+        return tuple(axis for axis in self.tensor.axes if self.shared and axis.word == self.shared.word)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass) -> Te
         lr=law("lr"),
         family=cast(Family, "declared" if optimizer.family == "other" else optimizer.family),
         scale=tuple(law("scale") or UNIT for _ in planned.tensor.uses),
+        shared=tuple(axis.name for axis in planned.shared_axes),
         eps=law("eps"),
         wd=law("wd"),
         decay=cast(Decay, optimizer.decay),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from scalec import catalogue as codes
+from scalec.calculus.structure import Structure
 from scalec.diagnostics import Reporter, did_you_mean
 from scalec.program.program import Program, Region, Site, Tensor
 from scalec.source import Span
@@ -118,7 +119,20 @@ def target(program: Program, given: Mapping[str, Fraction], base: Mapping[str, F
                 f"{what} is `{plain(formula)}`{'' if number is None else f' = {number}'}, not a positive integer",
                 notes=[f"with {values}"],
             )
+    _check_copies(program, sizes, reporter)
     return sizes
+
+
+def _check_copies(program: Program, sizes: Sizes, reporter: Reporter) -> None:
+    """A sample meets at most as many copies as there are."""
+    met = Structure(program).axes
+    for name, there in dict.fromkeys((a.name, a.count) for tensor in program.tensors for a in tensor.axes):
+        number, most = _exact(met[name], sizes), _exact(there, sizes)
+        if number is not None and most is not None and number > most:
+            reporter.report(
+                codes.CONTRADICTION,
+                f"`{plain(met[name])}` = {number} of `{name}` cannot be active: there are `{plain(there)}` = {most}",
+            )
 
 
 def _built_with(program: Program) -> Iterable[tuple[str, Formula]]:

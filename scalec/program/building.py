@@ -139,10 +139,16 @@ class Block:
         fan_out: Formula,
         shape: tuple[Formula, ...],
         layout: Literal["out_in", "in_out", "flat"],
+        stack: Axis | None = None,
     ) -> str:
-        """Add a tensor and give its path: the block's own for its `weight`, else `block.local`."""
+        """Add a tensor and give its path: the block's own for its `weight`, else `block.local`.
+
+        `stack`: an axis whose copies lie in one parameter, named `local`.
+        """
         path = self.path if local == "weight" else f"{self.path}.{local}"
         module = "" if local == "weight" or layout == "flat" else f".{local}"
+        stacked = () if stack is None else (stack,)
+        name = f"{module}.weight" if stack is None else f".{local}"
         self.builder.tensors.append(
             Tensor(
                 path,
@@ -150,8 +156,8 @@ class Block:
                 self.builder.shape_class(shape, fan_in, fan_out),
                 shape,
                 (Use(fan_in, fan_out),),
-                Storage(f"{self.place.stored}{self.stored}{module}.weight", layout),
-                self.place.axes,
+                Storage(f"{self.place.stored}{self.stored}{name}", layout, stacked=tuple(a.name for a in stacked)),
+                (*self.place.axes, *stacked),
                 self.builder.relative(self.relative),
                 self.within,
             )

@@ -52,13 +52,15 @@ class Linear:
     """`out = scale * W x`; `tensor` is the path of W, `use` which of its uses (tied weights have two).
 
     The forward multiplier `scale` is the rule's attribute of that tensor. A one-hot `x` selects a
-    row: fan_in counts as 1.
+    row: fan_in counts as 1. `rows` names a replicated axis of which each output coordinate is one copy (a
+    router's scores, one for each expert).
     """
 
     out: str
     x: str
     tensor: str
     use: int = 0
+    rows: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,11 +142,12 @@ class Dot:
 
 @dataclass(frozen=True)
 class Softmax:
-    """Softmax over `count` scalars (context positions, experts)."""
+    """Softmax over `count` scalars: positions of the data, or the copies along a replicated axis."""
 
     out: str
     x: str
     count: Formula
+    axis: str | None = None
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,16 @@ class Gather:
 
 
 @dataclass(frozen=True)
+class Broadcast:
+    """`x`, once for each of the `count` copies along `axis` that a sample meets (the experts it goes to)."""
+
+    out: str
+    x: str
+    axis: str
+    count: Formula
+
+
+@dataclass(frozen=True)
 class Repeat:
     """`count` copies of `body` in a row, each with weights of its own along axis `axis`.
 
@@ -217,5 +230,5 @@ class Output:
 
 Operation = (
     Input | Constant | Linear | Bias | Gain | Scale | Add | Normalise | Elementwise | Multiply
-    | Dot | Softmax | Mix | Reshape | Gather | Repeat | Output
+    | Dot | Softmax | Mix | Reshape | Gather | Broadcast | Repeat | Output
 )  # fmt: skip

@@ -38,10 +38,11 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Axis:
-    """A replicated axis: the copies of a repeated block, experts, heads."""
+    """A replicated axis: the copies of a repeated block, experts, heads. `word`: what rules call it, if anything."""
 
     name: str
     count: Formula
+    word: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,14 @@ class Use:
 class Storage:
     """Where a tensor lives: a parameter name with a hole `{axis}` per layer axis, and its layout.
 
-    `slice` is (first row, rows) of a parameter that several tensors share, else None.
+    `slice` is (first row, rows) of a parameter that several tensors share, else None. `stacked`: axes whose
+    copies lie in one parameter, as its first sides; they have no hole in the name.
     """
 
     name: str
     layout: Literal["out_in", "in_out", "flat"]
     slice: tuple[Formula, Formula] | None = None
+    stacked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class _Values:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.widths: dict[str, Formula] = {}
+        self.copies: dict[str, frozenset[str]] = {}  # the axes along which a value is there once for each copy
         self.used: Counter[tuple[str, int]] = Counter()
         self.scaled: Counter[tuple[str, str]] = Counter()
         self.found: list[str] = []
@@ -68,6 +69,7 @@ class _Values:
         for operation in operations:
             width = self._width(operation, axes)
             self._define(operation.out, width)
+            self._regroup(operation)
 
     def _define(self, name: str, width: Formula) -> None:
         if name in self.widths:
@@ -77,6 +79,7 @@ class _Values:
     def _read(self, name: str, reader: Operation) -> Formula:
         if name not in self.widths:
             self.found.append(f"`{reader.out}` reads `{name}`, which is not defined before it")
+        self.copies[reader.out] = self._copies(reader.out) | self._copies(name)
         return self.widths.get(name, UNIT)
 
     def _same(self, operation: Operation, *widths: Formula) -> Formula:
@@ -88,10 +91,12 @@ class _Values:
         match operation:
             case ops.Input(_, length) | ops.Constant(_, length):
                 return length
-            case ops.Linear(_, x, path, use):
-                return self._linear(operation, self._read(x, operation), self._tensor(path, use, axes), use)
+            case ops.Linear(_, x, path, use, rows):
+                length = self._read(x, operation)
+                width = self._linear(operation, length, self._tensor(path, use, axes, x), use)
+                return width if rows is None else UNIT
             case ops.Bias(_, x, path) | ops.Gain(_, x, path):
-                tensor = self._tensor(path, 0, axes)
+                tensor = self._tensor(path, 0, axes, x)
                 return self._same(operation, self._read(x, operation), *(tensor.shape if tensor else ()))
             case ops.Scale(_, x, site, attribute):
                 self.scaled[(site, attribute)] += 1
@@ -100,7 +105,7 @@ class _Values:
                 return self._same(operation, *(self._read(x, operation) for x in xs))
             case ops.Normalise(_, x, length) | ops.Output(_, x, length):
                 return self._same(operation, length, self._read(x, operation))
-            case ops.Elementwise(_, x):
+            case ops.Elementwise(_, x) | ops.Broadcast(_, x):
                 return self._read(x, operation)
             case ops.Multiply(_, x, y):
                 return self._same(operation, self._read(x, operation), self._read(y, operation))
@@ -131,12 +136,28 @@ class _Values:
         self._same(operation, rows[0] if fans.fan_in == UNIT else fans.fan_in, x)
         return fans.fan_out
 
-    def _tensor(self, path: str, use: int, axes: tuple[Axis, ...]) -> Tensor | None:
+    def _tensor(self, path: str, use: int, axes: tuple[Axis, ...], x: str) -> Tensor | None:
         self.used[(path, use)] += 1
         tensor = self.program.tensor.get(path)
-        if tensor is not None and tensor.axes != axes:
+        if tensor is None:
+            return None
+        stacked = tuple(axis for axis in tensor.axes if axis.name in tensor.storage.stacked)
+        if tensor.axes != (*axes, *stacked) or not self._copies(x).issuperset(a.name for a in stacked):
             self.found.append(f"tensor `{path}` is used along {_named(axes)}, its axes are {_named(tensor.axes)}")
         return tensor
+
+    def _copies(self, name: str) -> frozenset[str]:
+        return self.copies.get(name, frozenset())
+
+    def _regroup(self, operation: Operation) -> None:
+        """Which axes an operation adds to those of what it read, or takes away."""
+        match operation:
+            case ops.Broadcast(out, axis=axis):
+                self.copies[out] = self._copies(out) | {axis}
+            case ops.Mix(out, axis=str(axis)):
+                self.copies[out] = self._copies(out) - {axis}
+            case _:
+                pass
 
     def _repeat(self, repeat: ops.Repeat, axes: tuple[Axis, ...]) -> Formula:
         width = self._read(repeat.x, repeat)
@@ -149,7 +170,7 @@ class _Values:
 def _tensors(program: Program) -> Iterator[str]:
     for tensor in program.tensors:
         holes = [field for _, field, _, _ in Formatter().parse(tensor.storage.name) if field is not None]
-        if holes != [axis.name for axis in tensor.axes]:
+        if holes != [axis.name for axis in tensor.axes if axis.name not in tensor.storage.stacked]:
             yield f"parameter `{tensor.storage.name}` has the holes {holes}, its axes are {_named(tensor.axes)}"
         if (len(tensor.shape) == 1) != (tensor.storage.layout == "flat"):
             yield f"tensor `{tensor.path}` has {len(tensor.shape)} sides and layout `{tensor.storage.layout}`"

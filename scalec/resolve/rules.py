@@ -20,7 +20,7 @@ from scalec.source import Span
 from scalec.syntax import nodes
 from scalec.syntax.printer import expression_text
 
-NOT_YET = ("init.shared", "frozen", "optimizer")
+NOT_YET = ("frozen", "optimizer")
 
 
 @dataclass(frozen=True)

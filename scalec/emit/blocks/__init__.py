@@ -6,10 +6,10 @@ gives the expression of its output; what it needs besides it leaves in the modul
 
 from __future__ import annotations
 
-from scalec.emit.blocks import attention, composition, conditioning, ends, layers, mlp, streams, vision
+from scalec.emit.blocks import attention, composition, conditioning, ends, layers, mlp, moe, streams, vision
 from scalec.emit.blocks.sequence import EMITTERS, emit_sequence
 
-for group in (ends, layers, attention, mlp, vision, conditioning, composition, streams):
+for group in (ends, layers, attention, mlp, moe, vision, conditioning, composition, streams):
     EMITTERS |= group.EMITTERS
 
 __all__ = ["EMITTERS", "emit_sequence"]

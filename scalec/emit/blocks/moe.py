@@ -1,0 +1,126 @@
+"""A mixture of experts, in PyTorch: one layer, and the ways to run it. Which one is chosen in `path` alone."""
+
+from __future__ import annotations
+
+from scalec.emit.blocks.layers import activation, call, matrix
+from scalec.emit.blocks.sequence import Emitter
+from scalec.emit.modules import Expr, ModuleWriter
+from scalec.program.program import Region
+
+# What becomes of the scores: of the highest ones (`top`), or of all before some are chosen.
+GATES = {
+    "sigmoid": "torch.sigmoid(top)",
+    "linear": "top",
+    "softmax_selected": "torch.softmax(top, -1)",
+    "softmax": "torch.softmax(scores, -1).gather(-1, chosen)",
+}
+
+
+def _moe(w: ModuleWriter, region: Region, x: Expr) -> Expr:
+    m = w.child()
+    m.doc = "The inputs of each expert; weights are [expert, out, in]."
+    m.attribute("experts", m.size(region, "experts"))
+    m.attribute("active", m.size(region, "active"))
+    m.init += FEWER
+    route = _route(m, region)
+    up, down = _stack(m, region, "up"), _stack(m, region, "down")
+    act = f"{down}{activation(region, 'act', Expr(f'{up}up')).text}"
+    m.statements(*FORWARD)
+    m.methods += [*PATH, *route, *ACT.format(act=act).splitlines(), *WAYS]
+    return call(w, region, m.define("MoE", Expr("out.unflatten(0, x.shape[:-1])")), x)
+
+
+def _stack(m: ModuleWriter, region: Region, local: str) -> str:
+    """One parameter for all experts, and the factor in front of it."""
+    sides = ", ".join(map(m.whole, m.tensor(region, local).shape))
+    m.attribute(local, f"nn.Parameter(torch.empty(self.experts, {sides}))")
+    return m.tensor_factor(region, local, f"{local}_scale")
+
+
+def _route(m: ModuleWriter, region: Region) -> list[str]:
+    scores = matrix(m, region, "router", "router", Expr("x"))
+    scores = Expr(m.site_factor(region, "logits", "logits_scale") + scores.text)
+    gates = m.site_factor(region, "combine", "combine_scale") + GATES[str(region.option("router"))]
+    return ROUTE.format(scores=scores.text, gates=gates).splitlines()
+
+
+FEWER = """if self.active > self.experts:
+    raise ValueError(f"{self.active} of {self.experts} experts cannot be active")""".splitlines()
+
+FORWARD = """rows = x.flatten(0, -2)
+gates, chosen = self.route(rows)
+out = getattr(self, self.path(rows))(rows, gates, chosen)""".splitlines()
+
+PATH = '''
+    def path(self, x: Tensor) -> str:
+        """The way that rows `x` take: `dense`, `grouped`, `where` or `segments`."""
+        if self.active == self.experts:
+            return "dense"
+        compiling = torch.compiler.is_compiling()
+        known = x.dtype == torch.bfloat16 or (
+            x.dtype == torch.float32 and x.device.type == "cpu" and not compiling
+        )
+        aligned = all(n * x.element_size() % 16 == 0 for n in self.up.shape[1:])
+        if known and aligned and hasattr(F, "grouped_mm"):
+            return "grouped"
+        return "where" if compiling else "segments"'''.splitlines()
+
+ROUTE = '''
+    def route(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Gates and numbers of the experts of each row, both [rows, active]."""
+        scores = {scores}
+        top, chosen = scores.topk(self.active, dim=-1)
+        return {gates}, chosen'''
+
+ACT = """
+    def act(self, up: Tensor) -> Tensor:
+        return {act}
+
+    def expert(self, x: Tensor, up: Tensor, down: Tensor) -> Tensor:
+        return F.linear(self.act(F.linear(x, up)), down)"""
+
+WAYS = '''
+    def dense(self, x: Tensor, gates: Tensor, chosen: Tensor) -> Tensor:
+        """All experts on all rows: one wide layer, with the gates inside."""
+        gates = gates.new_zeros(len(x), self.experts).scatter(1, chosen, gates)
+        hidden = self.act(F.linear(x, self.up.flatten(0, 1)))
+        hidden = gates.unsqueeze(-1) * hidden.unflatten(1, (self.experts, -1))
+        return F.linear(hidden.flatten(1), self.down.transpose(0, 1).flatten(1))
+
+    def grouped(self, x: Tensor, gates: Tensor, chosen: Tensor) -> Tensor:
+        """One product for all experts, on rows in order of their expert."""
+        slots, counts = self.by_expert(chosen)
+        row, ends = slots // self.active, counts.cumsum(0, dtype=torch.int32)
+        hidden = self.act(F.grouped_mm(x[row], self.up.mT, offs=ends))
+        out = F.grouped_mm(hidden, self.down.mT, offs=ends)
+        out = gates.flatten()[slots].unsqueeze(-1) * out
+        return torch.zeros_like(x).index_add_(0, row, out)
+
+    def segments(self, x: Tensor, gates: Tensor, chosen: Tensor) -> Tensor:
+        """One expert after the other, on rows in order of their expert."""
+        slots, counts = self.by_expert(chosen)
+        row = slots // self.active
+        parts = zip(x[row].split(counts.tolist()), self.up.unbind(), self.down.unbind())
+        out = torch.cat([self.expert(*part) for part in parts if len(part[0])])
+        out = gates.flatten()[slots].unsqueeze(-1) * out
+        return torch.zeros_like(x).index_add_(0, row, out)
+
+    def where(self, x: Tensor, gates: Tensor, chosen: Tensor) -> Tensor:
+        """One expert after the other, each looking for its rows: nothing leaves the graph."""
+        up, down, out = self.up.unbind(), self.down.unbind(), torch.zeros_like(x)
+        for i in range(self.experts):
+            row, slot = torch.where(chosen == i)
+            part = gates[row, slot].unsqueeze(-1) * self.expert(x[row], up[i], down[i])
+            out.index_add_(0, row, part)
+        return out
+
+    def by_expert(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Slots of `chosen` in order of their expert, and the number of each expert's."""
+        flat = chosen.flatten()
+        counts = flat.new_zeros(self.experts).scatter_add_(0, flat, torch.ones_like(flat))
+        return flat.argsort(stable=True), counts'''.splitlines()
+
+
+EMITTERS: dict[str, Emitter] = {
+    "moe": _moe,
+}

@@ -1,0 +1,72 @@
+"""A mixture of experts: a router scores them, those it selects read the same input, their outputs are mixed."""
+
+from __future__ import annotations
+
+from scalec.program import ops
+from scalec.program.blocks.layers import NONLINEARITIES
+from scalec.program.building import Block, BlockSpec, Builder, Option, Value
+from scalec.program.program import Axis
+from scalec.symbolic.formula import Formula
+
+GATES = {"sigmoid": "sigmoid", "linear": "identity"}  # what a gate makes of its score alone
+SOFTMAX = ("softmax", "softmax_selected")
+
+
+def _moe(b: Builder, at: Block, x: Value) -> Value:
+    """`sum over experts of scale * gate * down(act(up(x)))`; the sum runs over the active ones."""
+    experts, width = at.size("experts"), at.size("width")
+    active = at.size("active") if "active" in at.options else experts
+    at.options |= {"active": active, "input": x.width}
+    at.relative |= {"experts": experts, "active": active}
+    axis = Axis(f"{at.path}.experts", experts, "expert")
+    copies = b.emit(ops.Broadcast(f"{at.path}.copies", x.name, axis.name, active))
+    gates = _gates(b, at, copies, x.width, axis, active)
+
+    def expert(local: str, name: str, fan_in: Formula, fan_out: Formula) -> str:
+        at.tensor(
+            local,
+            f"expert.{local}",
+            fan_in=fan_in,
+            fan_out=fan_out,
+            shape=(fan_out, fan_in),
+            layout="out_in",
+            stack=axis,
+        )
+        return b.emit(ops.Linear(f"{at.path}.{local}", name, f"{at.path}.{local}"))
+
+    hidden = expert("up", copies, x.width, width)
+    hidden = b.emit(ops.Elementwise(f"{at.path}.activation", hidden, NONLINEARITIES[at.word("act")]))
+    out = expert("down", hidden, width, x.width)
+    return Value(b.emit(ops.Mix(f"{at.path}.out", gates, out, active, axis.name)), x.width)
+
+
+def _gates(b: Builder, at: Block, copies: str, width: Formula, axis: Axis, active: Formula) -> str:
+    """The weight of each expert that is met: its score, through the gate's function, times the site's factor."""
+    path = f"{at.path}.router"
+    at.tensor("router", "router", fan_in=width, fan_out=axis.count, shape=(axis.count, width), layout="out_in")
+    scores = b.emit(ops.Linear(path, copies, path, rows=axis.name))
+    site = at.site("logits", "router.logits")
+    logits = b.emit(ops.Scale(site, scores, site))
+    kind, name = at.word("router"), f"{at.path}.gates"
+    if kind in GATES:
+        gates = b.emit(ops.Elementwise(name, logits, NONLINEARITIES[GATES[kind]]))
+    else:
+        gates = b.emit(ops.Softmax(name, logits, axis.count if kind == "softmax" else active, axis.name))
+    site = at.site("combine", "moe.combine")
+    return b.emit(ops.Scale(site, gates, site))
+
+
+SPECS = (
+    BlockSpec(
+        "moe",
+        (
+            Option("experts", "size"),
+            Option("active", "size", optional=True),
+            Option("width", "size"),
+            Option("router", "word", None, (*GATES, *SOFTMAX), "sigmoid"),
+            Option("act", "word", None, tuple(NONLINEARITIES), "gelu"),
+        ),
+        _moe,
+        "moe",
+    ),
+)

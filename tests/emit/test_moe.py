@@ -1,0 +1,176 @@
+"""The emitted layer of experts: every way against one token after the other, and the ways against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tests.emit.compiling import Emitted, import_files, plan_of
+from tests.planning import said
+from tests.reference.moe import Router, mixture
+
+pytestmark = pytest.mark.torch
+
+TEXT = """
+use std.moe
+network experts_of_{kind} {{
+  dims  N, M, K = M, Ne
+  fixed D = 6, C = 4
+  input(D)
+  linear(N) as w_in
+  moe(experts = M, active = K, width = Ne, router = {kind}, act = gelu)
+  readout(C) as out
+}}
+rule mine extends moe_mup {{ base N = 16, M = 2, K = 2, Ne = 8  tensor readout {{ init = normal }} }}
+rule loud extends mine {{
+  tensor router      {{ scale = 3/2 }}
+  tensor expert.up   {{ scale = 5/4 }}
+  tensor expert.down {{ scale = 3/4;  init.shared = expert }}
+  site router.logits {{ scale = 1/2 }}
+}}
+"""
+KINDS: tuple[Router, ...] = ("sigmoid", "softmax", "softmax_selected", "linear")
+SPARSE = ("grouped", "segments", "where")
+SIZES = {"N": 32, "M": 6, "K": 2, "Ne": 16}
+
+
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Emitted]:
+    folder = tmp_path_factory.mktemp("moe")
+    return {(kind, rule): emitted(folder / kind / rule, kind, rule) for kind in KINDS for rule in ("mine", "loud")}
+
+
+def emitted(folder: Path, kind: str = "sigmoid", rule: str = "mine", **sizes: int) -> Emitted:
+    made = plan_of(f"experts_of_{kind}", SIZES | sizes, rule=rule, optimizer="adam", text=TEXT.format(kind=kind))
+    return import_files(made, folder)
+
+
+def layer(e: Emitted, **sizes: int) -> Any:
+    """The layer in float64, its weights all of one size so that every expert and every gate is seen."""
+    model = e.model.build_model(e.model.Config(**sizes), dtype=torch.float64)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in model.moe.parameters():
+            parameter.normal_(0, 0.3, generator=generator)
+    return model.moe
+
+
+def rows(count: int = 24, width: int = 32) -> Tensor:
+    return torch.randn(count, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def run(moe: Any, way: str, x: Tensor) -> Tensor:
+    return getattr(moe, way)(x, *moe.route(x))  # type: ignore[no-any-return]
+
+
+def gradients(moe: Any, out: Tensor, x: Tensor) -> list[Tensor]:
+    return list(torch.autograd.grad((out * out.detach().sin()).sum(), [x, *moe.parameters()]))
+
+
+def assert_near(mine: list[Tensor], theirs: list[Tensor], tolerance: float) -> None:
+    for a, b in zip(mine, theirs, strict=True):
+        assert (a - b).abs().max() <= tolerance * b.abs().max()
+
+
+def test_the_comparison_can_fail() -> None:
+    with pytest.raises(AssertionError):
+        assert_near([torch.ones(2)], [torch.tensor([1.0, 1.1])], 1e-2)
+
+
+@pytest.mark.parametrize("rule", ["mine", "loud"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", ["segments", "where"])
+def test_the_loops_are_one_token_after_the_other(layers: Any, way: str, kind: Router, rule: str) -> None:
+    moe, x = layer(layers[kind, rule]), rows().requires_grad_()
+    mine, theirs = run(moe, way, x), naive(moe, kind, rule, x)
+    assert_near([mine, *gradients(moe, mine, x)], [theirs, *gradients(moe, theirs, x)], 1e-12)
+
+
+def naive(moe: Any, kind: Router, rule: str, x: Tensor) -> Tensor:
+    """The factors of rule `loud`, and muP's `1/experts` at three times the base, as numbers."""
+    router, up, down = (1.5 * 0.5, 1.25, 0.75) if rule == "loud" else (1, 1, 1)
+    weights = (router * moe.router.weight, up * moe.up, down * moe.down)
+    return mixture(x, *weights, active=moe.active, kind=kind, act=F.gelu, combine=1 / 3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_experts_at_once(layers: Any, kind: Router) -> None:
+    moe, x = layer(layers[kind, "mine"], K=6), rows().requires_grad_()
+    assert moe.path(x) == "dense"
+    mine, theirs = moe(x), naive(moe, kind, "mine", x)
+    assert_near([mine, *gradients(moe, mine, x)], [theirs, *gradients(moe, theirs, x)], 1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+def test_one_product_for_all_experts(layers: Any, dtype: torch.dtype, tolerance: float) -> None:
+    moe, x = layer(layers["sigmoid", "mine"]).to(dtype), rows().to(dtype).requires_grad_()
+    assert moe.path(x) == "grouped"
+    grouped, where = run(moe, "grouped", x), run(moe, "where", x)
+    assert_near([grouped, *gradients(moe, grouped, x)], [where, *gradients(moe, where, x)], tolerance)
+
+
+@pytest.mark.parametrize("way", SPARSE)
+def test_a_gradient_that_is_one_number_expanded(layers: Any, way: str) -> None:
+    moe, x = layer(layers["sigmoid", "mine"]).float(), rows().float().requires_grad_()
+    mine, theirs = (torch.autograd.grad(run(moe, w, x).sum(), [x, *moe.parameters()]) for w in (way, "where"))
+    assert_near(list(mine), list(theirs), 1e-5)
+
+
+def test_the_way_is_chosen_by_type_and_compiler(layers: Any) -> None:
+    moe = layer(layers["sigmoid", "mine"])
+    assert moe.path(rows()) == "segments"
+    assert moe.path(rows().float()) == "grouped"
+    seen = []
+
+    def asked(x: Tensor) -> Tensor:
+        seen.append(moe.path(x))
+        return x
+
+    for x in (rows(), rows().float(), rows().bfloat16()):
+        torch.compile(asked, backend="eager", fullgraph=True)(x)
+    assert seen == ["where", "where", "grouped"]
+
+
+def test_an_expert_that_nobody_asks_has_no_gradient(layers: Any) -> None:
+    moe, x = layer(layers["sigmoid", "mine"]), rows()
+    with torch.no_grad():
+        moe.router.weight.zero_()
+    for way in ("segments", "where"):
+        (up,) = torch.autograd.grad(run(moe, way, x).square().sum(), [moe.up])
+        _, chosen = moe.route(x)
+        asked = set(chosen.flatten().tolist())
+        assert {i for i in range(6) if up[i].abs().sum() > 0} == asked
+        assert len(asked) < 6
+
+
+def test_one_draw_for_all_experts(layers: Any) -> None:
+    e = layers["sigmoid", "loud"]
+    model = e.model.build_model(e.model.Config())
+    assert all(torch.equal(model.moe.down[0], one) for one in model.moe.down)
+    assert not torch.equal(model.moe.up[0], model.moe.up[1])
+    std = e.plan.value(e.plan.tensor["moe.down"].numbers["init.std"], e.plan.sizes[0])
+    assert model.moe.down.std().item() == pytest.approx(std, rel=0.2)
+
+
+def test_more_active_than_there_are(tmp_path: Path, layers: Any) -> None:
+    assert said(lambda: emitted(tmp_path, M=2, K=3)) == [
+        "SC306 `K` = 3 of `moe.experts` cannot be active: there are `M` = 2"
+    ]
+    with pytest.raises(ValueError, match="3 of 2 experts"):
+        layers["sigmoid", "mine"].model.build_model(layers["sigmoid", "mine"].model.Config(M=2, K=3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_graph(layers: Any, dtype: torch.dtype) -> None:
+    """Compiled whole and exported, with the same numbers."""
+    moe, x = layer(layers["sigmoid", "mine"]).to(dtype), rows().to(dtype)
+    expected, tolerance = run(moe, "where", x), 1e-5 if dtype == torch.float32 else 2e-2
+    compiled = torch.compile(moe, backend="aot_eager", fullgraph=True)(x)
+    exported = torch.export.export(moe, (x,), strict=False).module()(x)
+    assert_near([compiled, exported], [expected, expected], tolerance)

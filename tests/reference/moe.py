@@ -1,0 +1,47 @@
+"""A mixture of experts written one token after the other, in plain PyTorch: an oracle. Input: tensors. Output: theirs.
+
+Typed from the papers, with no regard to speed: every token scores the experts, the `active` highest are asked one by
+one, what they say is weighted by their gates and added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Router = Literal["sigmoid", "softmax", "softmax_selected", "linear"]
+
+
+def mixture(
+    x: Tensor, router: Tensor, up: Tensor, down: Tensor, *, active: int, kind: Router, act: Callable[[Tensor], Tensor],
+    combine: float = 1.0,
+) -> Tensor:  # fmt: skip
+    """`x` [tokens, N], `router` [M, N], `up` [M, E, N], `down` [M, N, E] to [tokens, N]."""
+    return torch.stack([_token(t, router, up, down, active, kind, act, combine) for t in x])
+
+
+def _token(
+    x: Tensor, router: Tensor, up: Tensor, down: Tensor, active: int, kind: Router, act: Callable[[Tensor], Tensor],
+    combine: float,
+) -> Tensor:  # fmt: skip
+    scores = router @ x
+    chosen = sorted(range(len(scores)), key=lambda i: -scores[i].item())[:active]
+    total = torch.zeros_like(x)
+    for i in chosen:
+        total = total + combine * _gate(scores, i, chosen, kind) * (down[i] @ act(up[i] @ x))
+    return total
+
+
+def _gate(scores: Tensor, i: int, chosen: list[int], kind: Router) -> Tensor:
+    match kind:
+        case "sigmoid":
+            return 1 / (1 + (-scores[i]).exp())
+        case "linear":
+            return scores[i]
+        case "softmax":
+            return scores[i].exp() / scores.exp().sum()
+        case "softmax_selected":
+            return scores[i].exp() / scores[chosen].exp().sum()
