@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import Literal
 
 from scalec.symbolic.dominance import Cell, Magnitude
@@ -311,11 +312,22 @@ def dot(length: Magnitude, x: Vector, y: Vector, at: str) -> Vector:
     for b in y:
         along.setdefault(b.direction, []).append(b)
     pairs = ((a, b) for a in x for b in along.get(a.direction, ()))
-    aligned = (_times(a, b, length, "a dot product of aligned vectors", at) for a, b in pairs)
+    aligned = (
+        _times(a, b, length, "a dot product of aligned vectors", at).times(
+            _others(a, b, length).inverse, "of the copies summed before, one meets itself", at
+        )
+        for a, b in pairs
+    )
     apart = (
         _times(a, b, length.root, "a dot product of independent vectors", at) for a in scalars(x) for b in scalars(y)
     )
     return scalars((*apart, *aligned))
+
+
+def _others(a: Component, b: Component, length: Magnitude) -> Magnitude:
+    """By how much sums that only one of two aligned vectors went through enlarged it."""
+    axes = (axis for p, q in zip(a.word, b.word, strict=True) for axis in p.bound ^ q.bound)
+    return prod((axis.count.root for axis in axes), start=length.cell.one)
 
 
 def _times(a: Component, b: Component, sum_of: Magnitude, rule: str, at: str) -> Component:

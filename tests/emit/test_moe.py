@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,15 @@ rule loud extends mine {{
 }}
 """
 KINDS: tuple[Router, ...] = ("sigmoid", "softmax", "softmax_selected", "linear")
+CASES = [*((kind, "mine") for kind in KINDS), ("sigmoid", "loud")]
 SPARSE = ("grouped", "segments", "where")
-SIZES = {"N": 32, "M": 6, "K": 2, "Ne": 16}
+SIZES = {"N": 32, "M": 4, "K": 2, "Ne": 16}
 
 
 @pytest.fixture(scope="module")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Emitted]:
     folder = tmp_path_factory.mktemp("moe")
-    return {(kind, rule): emitted(folder / kind / rule, kind, rule) for kind in KINDS for rule in ("mine", "loud")}
+    return {(kind, rule): emitted(folder / kind / rule, kind, rule) for kind, rule in CASES}
 
 
 def emitted(folder: Path, kind: str = "sigmoid", rule: str = "mine", **sizes: int) -> Emitted:
@@ -82,8 +84,7 @@ def test_the_comparison_can_fail() -> None:
         assert_near([torch.ones(2)], [torch.tensor([1.0, 1.1])], 1e-2)
 
 
-@pytest.mark.parametrize("rule", ["mine", "loud"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "rule"), CASES)
 @pytest.mark.parametrize("way", ["segments", "where"])
 def test_the_loops_are_one_token_after_the_other(layers: Any, way: str, kind: Router, rule: str) -> None:
     moe, x = layer(layers[kind, rule]), rows().requires_grad_()
@@ -92,15 +93,15 @@ def test_the_loops_are_one_token_after_the_other(layers: Any, way: str, kind: Ro
 
 
 def naive(moe: Any, kind: Router, rule: str, x: Tensor) -> Tensor:
-    """The factors of rule `loud`, and muP's `1/experts` at three times the base, as numbers."""
+    """The factors of rule `loud`, and muP's `1/experts` at twice the base, as numbers."""
     router, up, down = (1.5 * 0.5, 1.25, 0.75) if rule == "loud" else (1, 1, 1)
     weights = (router * moe.router.weight, up * moe.up, down * moe.down)
-    return mixture(x, *weights, active=moe.active, kind=kind, act=F.gelu, combine=1 / 3)
+    return mixture(x, *weights, active=moe.active, kind=kind, act=F.gelu, combine=1 / 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_experts_at_once(layers: Any, kind: Router) -> None:
-    moe, x = layer(layers[kind, "mine"], K=6), rows().requires_grad_()
+    moe, x = layer(layers[kind, "mine"], K=4), rows().requires_grad_()
     assert moe.path(x) == "dense"
     mine, theirs = moe(x), naive(moe, kind, "mine", x)
     assert_near([mine, *gradients(moe, mine, x)], [theirs, *gradients(moe, theirs, x)], 1e-12)
@@ -121,7 +122,8 @@ def test_a_gradient_that_is_one_number_expanded(layers: Any, way: str) -> None:
     assert_near(list(mine), list(theirs), 1e-5)
 
 
-def test_the_way_is_chosen_by_type_and_compiler(layers: Any) -> None:
+def test_the_way_is_chosen_by_type_and_compiler(layers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "model", layers["sigmoid", "mine"].model)  # the compiler looks it up by name
     moe = layer(layers["sigmoid", "mine"])
     assert moe.path(rows()) == "segments"
     assert moe.path(rows().float()) == "grouped"
@@ -144,8 +146,8 @@ def test_an_expert_that_nobody_asks_has_no_gradient(layers: Any) -> None:
         (up,) = torch.autograd.grad(run(moe, way, x).square().sum(), [moe.up])
         _, chosen = moe.route(x)
         asked = set(chosen.flatten().tolist())
-        assert {i for i in range(6) if up[i].abs().sum() > 0} == asked
-        assert len(asked) < 6
+        assert {i for i in range(4) if up[i].abs().sum() > 0} == asked
+        assert len(asked) < 4
 
 
 def test_one_draw_for_all_experts(layers: Any) -> None:
@@ -159,7 +161,7 @@ def test_one_draw_for_all_experts(layers: Any) -> None:
 
 def test_more_active_than_there_are(tmp_path: Path, layers: Any) -> None:
     assert said(lambda: emitted(tmp_path, M=2, K=3)) == [
-        "SC306 `K` = 3 of `moe.experts` cannot be active: there are `M` = 2"
+        "SC305 `K` = 3 of `moe.experts` cannot be active: there are `M` = 2"
     ]
     with pytest.raises(ValueError, match="3 of 2 experts"):
         layers["sigmoid", "mine"].model.build_model(layers["sigmoid", "mine"].model.Config(M=2, K=3))

@@ -1,85 +1,92 @@
 """The tables of arXiv:2605.14200 for the MLP with experts, typed by hand from the authors' code. Raw powers of sizes.
 
-Columns: initial spread, SGD's rate, Adam's rate, Adam's epsilon, as a function of N (width), M (experts), E (width of
-one expert). Every tensor's `fan_in` is what the code calls so: the input's pixels, N, N, E, N. The pixels are a
-constant; the code has them in Adam's rate of the first tensor and not in SGD's. The last tensor starts at zero by
-default; its spread is what it has otherwise.
+Columns: initial spread, SGD's rate, Adam's rate, Adam's epsilon. An entry is the powers of `N` (width), `M` (experts),
+`E` (width of one expert), of `P` (pixels), which is a constant: the code has it in Adam's rate of the first tensor and
+not in SGD's. The last tensor starts at zero by default; its spread is what it has otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
+from fractions import Fraction
+from math import prod
 
-PIXELS = 12288
-Size = Callable[[float, float, float], float]
+HALF = Fraction(1, 2)
+Sizes = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Power:
+    """`N^N * M^M * E^E * P^P`."""
+
+    N: Fraction | int = 0
+    M: Fraction | int = 0
+    E: Fraction | int = 0
+    P: Fraction | int = 0
+
+    def at(self, sizes: Sizes) -> float:
+        return prod(sizes[name] ** float(getattr(self, name)) for name in "NMEP")
 
 
 @dataclass(frozen=True)
 class Row:
-    std: Size
-    sgd_lr: Size
-    adam_lr: Size
-    adam_eps: Size
+    std: Power
+    sgd_lr: Power
+    adam_lr: Power
+    adam_eps: Power
 
 
-W_IN = Row(lambda N, M, E: PIXELS**-0.5, lambda N, M, E: N, lambda N, M, E: 1 / PIXELS, lambda N, M, E: 1 / N)
-OUT = Row(lambda N, M, E: 1 / N, lambda N, M, E: 1 / N, lambda N, M, E: 1 / N, lambda N, M, E: 1)
+def sizes(regime: str, width: int) -> Sizes:
+    """How sizes move: 8 experts of width 128 at width 128, or 16 wide where they stay narrow."""
+    experts = {"fixed_experts": 8.0, "fine_grained": width / 16, "proportional": width / 16}
+    narrow = {"fixed_experts": float(width), "fine_grained": 16.0, "proportional": float(width)}
+    return {"N": float(width), "M": experts[regime], "E": narrow[regime], "P": 12288.0}
 
-# How sizes move: at width N, the number of experts and the width of one.
-REGIMES: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
-    "fixed_experts": (lambda N: 8, lambda N: N),
-    "fine_grained": (lambda N: N / 16, lambda N: 16),
-    "proportional": (lambda N: N / 16, lambda N: N),
-}
+
+ONE = Power()
+W_IN = Row(Power(P=-HALF), Power(N=1), Power(P=-1), Power(N=-1))
+OUT = Row(Power(N=-1), Power(N=-1), Power(N=-1), ONE)
 
 MUP: dict[str, dict[str, Row]] = {
     "fixed_experts": {
         "w_in": W_IN,
-        "moe.router": Row(lambda N, M, E: 1 / N, lambda N, M, E: 1 / N, lambda N, M, E: 1 / N, lambda N, M, E: 1),
-        "moe.up": Row(lambda N, M, E: N**-0.5, lambda N, M, E: 1, lambda N, M, E: 1 / N, lambda N, M, E: 1 / N),
-        "moe.down": Row(lambda N, M, E: E**-0.5, lambda N, M, E: 1, lambda N, M, E: 1 / E, lambda N, M, E: 1 / N),
+        "moe.router": Row(Power(N=-1), Power(N=-1), Power(N=-1), ONE),
+        "moe.up": Row(Power(N=-HALF), ONE, Power(N=-1), Power(N=-1)),
+        "moe.down": Row(Power(E=-HALF), ONE, Power(E=-1), Power(N=-1)),
         "out": OUT,
     },
     "fine_grained": {
         "w_in": W_IN,
-        "moe.router": Row(lambda N, M, E: N**-0.5, lambda N, M, E: M / N, lambda N, M, E: 1 / N, lambda N, M, E: 1 / M),
-        "moe.up": Row(lambda N, M, E: N**-0.5, lambda N, M, E: M / N, lambda N, M, E: 1 / N, lambda N, M, E: 1 / M),
-        "moe.down": Row(
-            lambda N, M, E: E**-0.5, lambda N, M, E: M * N, lambda N, M, E: 1 / E, lambda N, M, E: 1 / (N * M)
-        ),
+        "moe.router": Row(Power(N=-HALF), Power(M=1, N=-1), Power(N=-1), Power(M=-1)),
+        "moe.up": Row(Power(N=-HALF), Power(M=1, N=-1), Power(N=-1), Power(M=-1)),
+        "moe.down": Row(Power(E=-HALF), Power(M=1, N=1), Power(E=-1), Power(N=-1, M=-1)),
         "out": OUT,
     },
     "proportional": {
         "w_in": W_IN,
-        "moe.router": Row(lambda N, M, E: N**-0.5, lambda N, M, E: 1, lambda N, M, E: 1 / N, lambda N, M, E: 1 / M),
-        "moe.up": Row(lambda N, M, E: N**-0.5, lambda N, M, E: M, lambda N, M, E: 1 / N, lambda N, M, E: 1 / (N * M)),
-        "moe.down": Row(lambda N, M, E: E**-0.5, lambda N, M, E: M, lambda N, M, E: 1 / E, lambda N, M, E: 1 / (N * M)),
+        "moe.router": Row(Power(N=-HALF), ONE, Power(N=-1), Power(M=-1)),
+        "moe.up": Row(Power(N=-HALF), Power(M=1), Power(N=-1), Power(N=-1, M=-1)),
+        "moe.down": Row(Power(E=-HALF), Power(M=1), Power(E=-1), Power(N=-1, M=-1)),
         "out": OUT,
     },
 }
 
 # What MSSP changes: a router that is zero, a larger spread, one draw for all experts.
 ZERO = {"fixed_experts": ("moe.router",), "fine_grained": (), "proportional": ()}
-LOUDER: dict[str, dict[str, Size]] = {
-    "fixed_experts": {},
-    "fine_grained": {"moe.down": lambda N, M, E: sqrt(M) * E**-0.5},
-    "proportional": {},
-}
+LOUDER = {"fixed_experts": {}, "fine_grained": {"moe.down": Power(M=HALF, E=-HALF)}, "proportional": {}}
 SHARED = {"fixed_experts": (), "fine_grained": (), "proportional": ("moe.up", "moe.down")}
 
-# Facts as numbers, at width 1024: spread, Adam's rate, epsilon, SGD's rate.
+# The same as numbers, at width 1024: spread, Adam's rate, epsilon, SGD's rate.
 VECTORS: dict[tuple[str, str], tuple[float, float, float, float]] = {
     ("fixed_experts", "moe.router"): (9.765625e-4, 9.765625e-4, 1, 9.765625e-4),
     ("fixed_experts", "moe.up"): (0.03125, 9.765625e-4, 9.765625e-4, 1),
     ("fixed_experts", "moe.down"): (0.03125, 9.765625e-4, 9.765625e-4, 1),
     ("fine_grained", "moe.router"): (0.03125, 9.765625e-4, 0.015625, 0.0625),
     ("fine_grained", "moe.up"): (0.03125, 9.765625e-4, 0.015625, 0.0625),
-    ("fine_grained", "moe.down"): (0.25, 0.0625, 1.52587890625e-5, 65536),
+    ("fine_grained", "moe.down"): (0.25, 0.0625, 1.52588e-5, 65536),
     ("proportional", "moe.router"): (0.03125, 9.765625e-4, 0.015625, 1),
-    ("proportional", "moe.up"): (0.03125, 9.765625e-4, 1.52587890625e-5, 64),
-    ("proportional", "moe.down"): (0.03125, 9.765625e-4, 1.52587890625e-5, 64),
-    **{(regime, "w_in"): (9.021097956087902e-3, 8.138020833333333e-5, 9.765625e-4, 1024) for regime in REGIMES},
-    **{(regime, "out"): (9.765625e-4, 9.765625e-4, 1, 9.765625e-4) for regime in REGIMES},
+    ("proportional", "moe.up"): (0.03125, 9.765625e-4, 1.52588e-5, 64),
+    ("proportional", "moe.down"): (0.03125, 9.765625e-4, 1.52588e-5, 64),
+    **{(regime, "w_in"): (9.0211e-3, 8.13802e-5, 9.765625e-4, 1024) for regime in MUP},
+    **{(regime, "out"): (9.765625e-4, 9.765625e-4, 1, 9.765625e-4) for regime in MUP},
 }

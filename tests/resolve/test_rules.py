@@ -171,7 +171,6 @@ def test_every_mistake_of_a_rule_is_said_in_one_run() -> None:
         "tensor * { lr solves step ~ 1 }",
         "tensor * { optimizer = adam }",
         "tensor * { frozen = yes }",
-        "tensor * { init.shared = expert }",
     ],
 )
 def test_what_is_not_supported_yet_is_said(body: str) -> None:
