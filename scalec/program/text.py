@@ -55,8 +55,8 @@ def _holding(names: list[str]) -> str:
 def _operations(operations: Iterable[Operation]) -> Iterator[str]:
     for operation in operations:
         body = operation.body if isinstance(operation, ops.Repeat) else ()
-        inputs = [f.name for f in fields(operation) if f.name not in ("out", "body")]
-        shown = ", ".join(f"{name} = {_value(getattr(operation, name))}" for name in inputs)
+        said = {f.name: getattr(operation, f.name) for f in fields(operation) if f.name not in ("out", "body")}
+        shown = ", ".join(f"{name} = {_value(value)}" for name, value in said.items() if value is not None)
         yield f"{operation.out} = {type(operation).__name__.lower()}({shown})"
         yield from (INDENT + line for line in _operations(body))
 
