@@ -148,7 +148,7 @@ CANNOT = [
     ("embed(V, N) residual as r { linear(N) } readout(V)", "SC308 `residual` takes no name"),
     ("embed(V, N) linear(N) as class readout(V)", "SC308 `class` cannot be a name here: it is a word of Python"),
     ("embed(V, N) atention(heads = H) readout(V)", "SC208 unknown block `atention`"),
-    ("embed(V, N) conv(4) readout(V)", "SC103 block `conv` is not supported yet"),
+    ("embed(V, N) sparse(rho = 1/2) readout(V)", "SC103 block `sparse` is not supported yet"),
     ("embed(V, N) norm(rms) readout(V)", "SC103 `rms` is not supported yet"),
     ("embed(V, N) attention(heads = H, rope) readout(V)", "SC103 option `rope` of `attention` is not supported yet"),
     ("embed(V, N) attention(causal) readout(V)", "SC307 `attention` needs `heads`"),
