@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scalec.api import __version__, check_rule, compile_to, load, make_plan
+    from scalec.api import __version__, check_rule, compile_to, derive_rule, load, make_plan
     from scalec.check.report import Report
     from scalec.diagnostics import Diagnostic, ScalecError
     from scalec.plan.model import Plan
@@ -19,6 +19,7 @@ _HOMES = {
     "make_plan": "scalec.api",
     "check_rule": "scalec.api",
     "compile_to": "scalec.api",
+    "derive_rule": "scalec.api",
     "Plan": "scalec.plan.model",
     "Report": "scalec.check.report",
     "Diagnostic": "scalec.diagnostics",
@@ -34,6 +35,7 @@ __all__ = [
     "__version__",
     "check_rule",
     "compile_to",
+    "derive_rule",
     "load",
     "make_plan",
 ]

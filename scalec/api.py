@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from scalec import pipeline
+from scalec import deriving, pipeline
 from scalec.check.goals import DEFAULT
 from scalec.check.report import Report
 from scalec.operands import Operands
@@ -66,6 +66,24 @@ def check_rule(
     also lists alone (`Report.alone`), all others frozen.
     """
     return pipeline.check_rule(workspace, Operands(rule, network, optimizer), regime, goals, causes)
+
+
+def derive_rule(
+    workspace: Workspace,
+    *,
+    network: str,
+    optimizer: str,
+    regime: str,
+    goals: Sequence[str] = DEFAULT,
+    keep: str | None = None,
+    name: str = "derived",
+) -> str:
+    """The text of a rule file that reaches the goals, found by the calculus.
+
+    `keep` is a rule whose clauses stay as they are; what it leaves open is derived.
+    """
+    asked = deriving.Asked(Operands(keep, network, optimizer), regime, tuple(goals), name)
+    return deriving.derive_rule(workspace, asked)
 
 
 def compile_to(

@@ -295,6 +295,12 @@ EXPECTATION = Code(
     "error",
     "A `check` block expects something that the calculus refutes, or a failure that does not happen.",
 )
+OUT_OF_REACH = Code(
+    "SC517",
+    "out-of-reach",
+    "error",
+    "`scalec derive` found no laws that reach the goal; what stands in each other's way is listed.",
+)
 
 # ---- SC6xx: emission -------------------------------------------------------------------------
 RESERVED_NAME = Code(

@@ -172,6 +172,26 @@ def check(
 
 
 @app.command()
+def derive(
+    file: File = None, network: Network = None, optimizer: Optimizer = None,
+    regime: Annotated[str, typer.Option(help="How sizes grow: `width`, `width+depth`.")] = "",
+    goal: Annotated[str | None, typer.Option(help="Desiderata, with commas; the default goal if none.")] = None,
+    keep: Annotated[str | None, typer.Option(help="A rule whose clauses stay; the rest is derived.")] = None,
+    name: Annotated[str, typer.Option(help="What to call the rule.")] = "derived",
+) -> None:  # fmt: skip
+    """Find a rule that reaches a goal, and print it as a rule file that checks."""
+    with _findings(Report.text):
+        from scalec.check.goals import DEFAULT
+        from scalec.deriving import Asked, derive_rule
+
+        if not regime:
+            raise typer.BadParameter("say how sizes grow: `--regime width`")
+        workspace, operands = _operands(file, keep, network, optimizer, None)
+        goals = tuple(goal.split(",")) if goal else DEFAULT
+        typer.echo(derive_rule(workspace, Asked(operands, regime, goals, name)), nl=False)
+
+
+@app.command()
 def fmt(
     paths: Annotated[list[Path] | None, typer.Argument(help="Rule files or folders; `-` or none: stdin.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; list what would change.")] = False,

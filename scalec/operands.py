@@ -75,12 +75,15 @@ class Chooser:
         return self.workspace
 
     def subject(
-        self, rule: nodes.Ref, network: nodes.Ref, optimizer: str, allowed_classes: tuple[str, ...] = ()
+        self, rule: nodes.Ref | None, network: nodes.Ref, optimizer: str, allowed_classes: tuple[str, ...] = ()
     ) -> Subject:
-        """The three resolved, each where it is known. Raises ScalecError."""
+        """The three resolved, each where it is known; no rule is one that says nothing. Raises ScalecError."""
         report = self.reporter
         found = resolve_optimizer(self.home("optimizer", optimizer), optimizer, report, None, allowed_classes)
-        rules = resolve_rule(self.home("rule", rule.path), rule, [optimizer], report)
+        if rule is None:
+            rules: RuleSet | None = RuleSet("", (), (), (), network.span)
+        else:
+            rules = resolve_rule(self.home("rule", rule.path), rule, [optimizer], report)
         parts = resolve_network(self.home("network", network.path), network, report)
         report.stop_on_errors()
         assert found is not None
@@ -98,6 +101,11 @@ class Chooser:
             return nodes.Ref(known[0], span=found.declaration.span) if found else None
         self._ask(kind, known)
         return None
+
+    def only(self, kind: Kind) -> str | None:
+        """The one name of a kind that the file knows; asks where there are several."""
+        found = self.ref(kind, None)
+        return found.path if found else None
 
     def optimizer(self, rule: nodes.Ref) -> str | None:
         """The one optimizer that the rule and all its ancestors are for, if it is one."""

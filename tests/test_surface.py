@@ -12,7 +12,8 @@ import pytest
 import scalec
 
 SURFACE = (
-    "Diagnostic", "Plan", "Report", "ScalecError", "__version__", "check_rule", "compile_to", "load", "make_plan",
+    "Diagnostic", "Plan", "Report", "ScalecError", "__version__", "check_rule", "compile_to", "derive_rule", "load",
+    "make_plan",
 )  # fmt: skip
 SIGNATURES = {
     "load": "(path: 'Path | str') -> 'Workspace'",
@@ -22,6 +23,9 @@ SIGNATURES = {
     "check_rule": "(workspace: 'Workspace', *, regime: 'str', rule: 'str | None' = None,"
     " network: 'str | None' = None, optimizer: 'str | None' = None, goals: 'Sequence[str]' = ('stable_init',"
     " 'stable_training', 'nontrivial', 'maximal_update', 'faithful'), causes: 'Sequence[str]' = ()) -> 'Report'",
+    "derive_rule": "(workspace: 'Workspace', *, network: 'str', optimizer: 'str', regime: 'str',"
+    " goals: 'Sequence[str]' = ('stable_init', 'stable_training', 'nontrivial', 'maximal_update', 'faithful'),"
+    " keep: 'str | None' = None, name: 'str' = 'derived') -> 'str'",
     "compile_to": "(folder: 'Path | str', workspace: 'Workspace', *, rule: 'str | None' = None,"
     " network: 'str | None' = None, optimizer: 'str | None' = None, at: 'Sizes' = '', base: 'Sizes | None' = None,"
     " tune: 'Sequence[str]' = (), tuned: 'Path | str | None' = None,"

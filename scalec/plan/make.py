@@ -47,7 +47,7 @@ class Request:
     `spans` points at the text that named a size, for diagnostics; `file` is what the plan calls itself.
     `regime` is the one that `under` clauses are held against, None to tell it by what moved. With a `cell` of
     directions no size has a number, so that laws need no base and values no anchor; conditions are decided in the
-    limit there.
+    limit there. `partial`: what the rule does not say is 1, and has no origin.
     """
 
     at: Sequence[Mapping[str, Fraction]] = ()
@@ -57,6 +57,7 @@ class Request:
     spans: Mapping[str, Span] = field(default_factory=dict)
     regime: Regime | None = None
     cell: Cell | None = None
+    partial: bool = False
 
 
 def make_plan(program: Program, rule: RuleSet, optimizer: Optimizer, request: Request, reporter: Reporter) -> Plan:
@@ -187,7 +188,7 @@ class _Planner:
             for name, said in (("init", planned.init.word), ("init.std", "init.std" in planned.numbers))
             if not said
         ]
-        for name in missing:
+        for name in missing if not self.request.partial else ():
             if tensor.path not in self.anchorless.get(name, ()):
                 self.uncovered.setdefault(name, []).append(tensor.path)
         return planned
@@ -209,7 +210,8 @@ class _Planner:
         dist = values.words["init.dist"]
         constant = _constants(dist)
         self._tune((t for t in tunes if t.attribute not in constant), values)
-        said = {n: v for n, v in (values.numbers | constant).items() if v.covered or n not in MUST_BE_SAID}
+        every = values.numbers | constant
+        said = {n: v for n, v in every.items() if v.covered or self.request.partial or n not in MUST_BE_SAID}
         numbers, per_step = convert_decay(self._finish(said, tensor.path), decay, self._is_zero, self.reporter)
         return PlannedTensor(
             tensor,
@@ -224,7 +226,8 @@ class _Planner:
     def _site(self, site: Site) -> PlannedSite:
         scope = self._scope(dict(site.relative) | self.dimensions, f"site `{site.path}`")
         clauses, tunes = self._held(self.selection.of("site", site), scope), self._tunes(site)
-        if site.required and not any(s.attribute == "scale" for c in clauses for s in c.node.statements):
+        said = self.request.partial or any(s.attribute == "scale" for c in clauses for s in c.node.statements)
+        if site.required and not said:
             self.uncovered.setdefault("scale", []).append(site.path)
         key = (tuple(map(id, clauses)), site.attributes, site.relative, tunes)
         if key not in self.shared_sites:

@@ -1,0 +1,190 @@
+"""Orders as laws: monomials in the relative sizes that places share, in the fewest clauses.
+
+Input: places with a target order each. Output: clauses, in order of precedence. The targets are exponents under
+the regime; of several monomials that fit, the one with the fewest and first sizes is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import combinations
+
+from scalec.symbolic.order import ONE, Order
+
+SIZES_IN_A_LAW = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """A tensor or a site as selectors see it.
+
+    `names`: the words that select it, the most general first; `within`: blocks around it; `sizes`: its relative
+    sizes as exponents under the regime; `pattern`: what selects it alone.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    within: tuple[str, ...]
+    sizes: Mapping[str, Order] = field(hash=False)
+    pattern: str = ""
+
+
+@dataclass(frozen=True)
+class Selector:
+    """`tensor matrix, output in repeat`: words, and a block that they stand in (or do not)."""
+
+    words: tuple[str, ...]
+    block: str = ""
+    inside: bool = True
+
+    def covers(self, place: Place) -> bool:
+        named = any(w in ("*", *place.names) or w == f'"{place.pattern}"' for w in self.words)
+        return named and (not self.block or (self.block in place.within) == self.inside)
+
+    def __str__(self) -> str:
+        where = f" {'in' if self.inside else 'not in'} {self.block}" if self.block else ""
+        return f"{', '.join(self.words)}{where}"
+
+
+@dataclass(frozen=True)
+class Law:
+    """One law for all places that a selector covers; a later clause may say otherwise of some of them."""
+
+    selector: Selector
+    law: Order
+
+
+def laws(
+    places: Sequence[Place], targets: Mapping[str, Order], taken: Sequence[Place] = (), *, unsaid_is_one: bool = False
+) -> tuple[Law, ...]:
+    """Clauses that give every place its target and cover none of `taken`."""
+    right = {p.path for p in places if unsaid_is_one and targets[p.path] == ONE}
+    selectors = [s for s in _selectors(places) if not any(map(s.covers, taken))]
+    known = _candidates(places, targets, selectors)
+    found: list[Law] = []
+    while any(p.path not in right for p in places):
+        best = max(_steps(places, targets, selectors, known, right), key=lambda step: step[0])[1]
+        found.append(best)
+        right |= {p.path for p in places if best.selector.covers(p) and _fits(best.law, p, targets)}
+    return tuple(_joined(found))
+
+
+def _steps(
+    places: Sequence[Place], targets: Mapping[str, Order], selectors: Sequence[Selector],
+    known: Sequence[Order], right: set[str],
+) -> Iterator[tuple[tuple[int, ...], Law]]:  # fmt: skip
+    """What a next clause may be, with how good it is: how many places it puts right, then how simple it is."""
+    for i, selector in enumerate(selectors):
+        covered = [p for p in places if selector.covers(p)]
+        for j, law in enumerate(known):
+            fitting = {p.path for p in covered if _fits(law, p, targets)}
+            spoiled = any(p.path in right and p.path not in fitting for p in covered)
+            if fitting - right and not spoiled and all(_sayable(law, p) for p in covered):
+                yield (len(fitting - right), -i, -len(law.powers), -j), Law(selector, law)
+
+
+def _joined(found: Iterable[Law]) -> Iterator[Law]:
+    """Neighbours that say the same are one clause."""
+    last: Law | None = None
+    for law in found:
+        if last and last.law == law.law and _place(last.selector) == _place(law.selector):
+            last = replace(last, selector=replace(last.selector, words=(*last.selector.words, *law.selector.words)))
+            continue
+        if last:
+            yield last
+        last = law
+    if last:
+        yield last
+
+
+def _place(selector: Selector) -> tuple[str, bool]:
+    return selector.block, selector.inside
+
+
+# ---- selectors -------------------------------------------------------------------------------
+def _selectors(places: Sequence[Place]) -> list[Selector]:
+    """From the most general to the most special; of those that cover the same places the first."""
+    words = ("*", *dict.fromkeys(name for p in places for name in p.names))
+    blocks = tuple(dict.fromkeys(name for p in places for name in p.within))
+    every = [Selector((word,)) for word in words]
+    every += [Selector((w,), b, inside) for w in words for b in blocks for inside in (True, False)]
+    every += [Selector((f'"{p.pattern}"',)) for p in places if p.pattern]
+    distinct: dict[frozenset[str], Selector] = {}
+    for selector in every:
+        distinct.setdefault(frozenset(p.path for p in places if selector.covers(p)), selector)
+    return [selector for covered, selector in distinct.items() if covered]
+
+
+# ---- monomials -------------------------------------------------------------------------------
+def _candidates(places: Sequence[Place], targets: Mapping[str, Order], selectors: Iterable[Selector]) -> list[Order]:
+    """Laws that fit all places of some selector, or of two."""
+    sets = [tuple(p for p in places if s.covers(p)) for s in selectors]
+    known: dict[tuple[object, ...], Order | None] = {}
+    found: dict[Order, None] = {ONE: None}
+    for first in range(len(sets)):
+        for second in range(first, len(sets)):
+            group = {p.path: p for p in (*sets[first], *sets[second])}
+            law = _monomial(tuple(group.values()), targets, known)
+            if law is not None:
+                found[law] = None
+    return list(found)
+
+
+def _monomial(
+    group: Sequence[Place], targets: Mapping[str, Order], known: dict[tuple[object, ...], Order | None]
+) -> Order | None:
+    """The simplest monomial in shared sizes that has every place's target as its order."""
+    shared = [name for name in group[0].sizes if all(name in p.sizes for p in group)]
+    rows = dict.fromkeys((tuple(p.sizes[name] for name in shared), targets[p.path]) for p in group)
+    key = (tuple(shared), *rows)
+    if key not in known:
+        known[key] = _fitted(shared, list(rows))
+    return known[key]
+
+
+def _fitted(names: Sequence[str], rows: Sequence[tuple[tuple[Order, ...], Order]]) -> Order | None:
+    scales = sorted({s for sizes, target in rows for order in (*sizes, target) for s, _ in order.powers})
+    equations = [([size.exponent(s) for size in sizes], target.exponent(s)) for sizes, target in rows for s in scales]
+    columns: dict[tuple[Fraction, ...], str] = {}
+    for i, name in enumerate(names):
+        columns.setdefault(tuple(left[i] for left, _ in equations), name)
+    usable = [(column, name) for column, name in columns.items() if any(column)]
+    wanted = [right for _, right in equations]
+    for count in range(SIZES_IN_A_LAW + 1):
+        for chosen in combinations(usable, count):
+            exponents = _solved([column for column, _ in chosen], wanted)
+            if exponents is not None:
+                return Order.of({name: e for (_, name), e in zip(chosen, exponents, strict=True)})
+    return None
+
+
+def _solved(columns: Sequence[Sequence[Fraction]], wanted: Sequence[Fraction]) -> list[Fraction] | None:
+    """Exponents that combine the columns to what is wanted, by elimination; None if there are none, or many."""
+    rows = [[*(column[i] for column in columns), want] for i, want in enumerate(wanted)]
+    for k in range(len(columns)):
+        pivot = next((r for r in range(k, len(rows)) if rows[r][k]), None)
+        if pivot is None:
+            return None
+        rows[k], rows[pivot] = rows[pivot], rows[k]
+        rows[k] = [x / rows[k][k] for x in rows[k]]
+        for r, row in enumerate(rows):
+            if r != k and row[k]:
+                rows[r] = [x - row[k] * y for x, y in zip(row, rows[k], strict=True)]
+    if any(row[-1] for row in rows[len(columns) :]):
+        return None
+    return [row[-1] for row in rows[: len(columns)]]
+
+
+def _sayable(law: Order, place: Place) -> bool:
+    return all(name in place.sizes for name, _ in law.powers)
+
+
+def _fits(law: Order, place: Place, targets: Mapping[str, Order]) -> bool:
+    if not _sayable(law, place):
+        return False
+    value = ONE
+    for name, exponent in law.powers:
+        value = value * place.sizes[name] ** exponent
+    return value == targets[place.path]

@@ -1,0 +1,83 @@
+"""What a derivation starts from: a program, what is given of a rule, what is open. Data only.
+
+Input: whoever knows rules. Invariant: `given` has a value for everything; that of an open attribute is a
+placeholder. A forward multiplier is never open: it is a gauge, and init, rate and epsilon say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+from scalec.calculus.scaling import Scaling, TensorScaling
+from scalec.calculus.structure import Structure
+from scalec.program.ops import Dot, Linear, Mix, Scale
+from scalec.program.program import Program
+from scalec.symbolic.formula import UNIT, Formula, mul, power, symbol
+from scalec.symbolic.order import Order, Regime
+
+INIT, RATE, EPSILON, DECAY, FACTOR = "init.std", "lr", "eps", "wd", "scale"
+
+
+class Lever(NamedTuple):
+    """An attribute of a tensor or a site: what a rule sets, and a derivation solves for."""
+
+    path: str
+    attribute: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`open`: the levers to solve for, as far as the program has use for them."""
+
+    program: Program
+    given: Scaling
+    open: frozenset[Lever]
+    regime: Regime
+
+    @cached_property
+    def structure(self) -> Structure:
+        return Structure(self.program)
+
+    @cached_property
+    def weighted(self) -> frozenset[str]:
+        """Tensors that are matrices somewhere: their entries are drawn, and their spread is a lever."""
+        return frozenset(op.tensor for op in self.structure.operations if isinstance(op, Linear))
+
+    @cached_property
+    def unweighted(self) -> Mapping[str, Scale]:
+        """The sites, by path, that scale a sum which has no weights of its own: nothing else can size it.
+
+        That is a dot product, or what is summed over the copies of a repeat or over a replicated axis. Any other
+        factor stands beside a weight, which says the same.
+        """
+        made_by, added = self.structure.made_by, self.structure.added
+        return {
+            op.site: op
+            for op in self.structure.operations
+            if isinstance(op, Scale) and op.attribute == FACTOR
+            and (op.out in added or _is_sum(made_by.get(op.x)))
+        }  # fmt: skip
+
+    def scaling(self, found: Mapping[Lever, Order]) -> Scaling:
+        """What is given, with the levers found put in."""
+        laws = {lever: law(order) for lever, order in found.items()}
+        tensors = {path: _with(path, rule, laws) for path, rule in self.given.tensors.items()}
+        sites = {(path, name): f for (path, name), f in laws.items() if path in self.program.site}
+        return Scaling(tensors, {**self.given.sites, **sites})
+
+
+def law(order: Order) -> Formula:
+    return mul(UNIT, *(power(symbol("size", name), exponent) for name, exponent in order.powers))
+
+
+def _with(path: str, rule: TensorScaling, laws: Mapping[Lever, Formula]) -> TensorScaling:
+    names = {INIT: "init", RATE: "lr", EPSILON: "eps", DECAY: "wd"}
+    found = {field: laws[Lever(path, name)] for name, field in names.items() if Lever(path, name) in laws}
+    return replace(rule, **found)  # type: ignore[arg-type]
+
+
+def _is_sum(op: object) -> bool:
+    return isinstance(op, Dot) or (isinstance(op, Mix) and op.axis is not None)

@@ -1,0 +1,94 @@
+"""An installation without rule packs: sizes, regimes, networks and optimizers alone, under other names.
+
+`bare` is a fixture for `pytest`; `derived` the plan of a rule that was derived there.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scalec.deriving import Asked, derive_rule
+from scalec.operands import Operands
+from scalec.pipeline import PlanRequest, plan
+from scalec.plan.model import Plan
+from scalec.resolve.load import load_text
+from tests.sources import ROOT
+
+KEPT = ("dims", "regimes", "networks", "optimizers")
+
+# Old name -> new one, wherever it stands as a word of its own; no block, role or family is called so.
+NAMES = {
+    "N": "Breite", "L": "Tiefe", "H": "Koepfe", "F": "Innen", "D": "Ein", "C": "Aus", "V": "Woerter", "T": "Lang",
+    "gpt": "schwan", "mlp": "taube", "resmlp": "ente", "adamw": "eins", "adam": "zwei", "muonlike": "drei",
+    "as input": "as erste", "as hidden": "as mitte", "as hidden2": "as mitte2",
+    "width": "wachsen", "depth": "stapeln",
+}  # fmt: skip
+PATHS = {"input": "erste", "hidden": "mitte", "hidden2": "mitte2"}
+MORE = """
+use std.optimizers
+use std.networks
+use std.regimes
+
+optimizer muonlike { update spectral  class torch.optim.Muon  uses lr = 0.02, wd = 0  decay torch }
+network resmlp {
+  dims  N, L
+  fixed D = 64, C = 10
+  input(D)
+  linear(N) as input
+  repeat L {
+    residual { linear(N) as hidden act(relu) }
+  }
+  readout(C)
+}
+"""
+
+
+def renamed(text: str) -> str:
+    """The text with other names: whole words, the longest first. What is a block or an option too is one as a regime
+    or a network only.
+    """
+    for old in sorted(NAMES, key=len, reverse=True):
+        if old in ("width", "depth", "mlp"):
+            text = re.sub(rf"\b(regime|network) {old}\b", rf"\1 {NAMES[old]}", text)
+        else:
+            text = re.sub(rf"(?<![.\w]){old}\b", NAMES[old], text)
+    return text
+
+
+def path_of(tensor: str) -> str:
+    """The path of a tensor after its blocks were renamed."""
+    return ".".join(PATHS.get(part, part) for part in tensor.split("."))
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of packs, with nothing in it that says how anything scales."""
+    folder = tmp_path / "rules"
+    (folder / "std").mkdir(parents=True)
+    for name in KEPT:
+        text = (ROOT / "rules" / "std" / f"{name}.scale").read_text("utf-8")
+        (folder / "std" / f"{name}.scale").write_text(renamed(text), encoding="utf-8")
+    monkeypatch.setattr("scalec.resolve.load.data_folder", lambda name: folder)
+    return folder
+
+
+def derived_text(
+    network: str, optimizer: str, regime: str, *, goals: tuple[str, ...] | None = None, keep: str = "", more: str = ""
+) -> str:
+    """What `derive` prints, everything called by its new name. `keep` is the body of a rule to keep."""
+    owner = NAMES.get(optimizer, optimizer)
+    rule = f"rule given for {owner} {{ {keep} }}" if keep else ""
+    workspace = load_text(renamed(MORE) + more + rule, "more.scale")
+    words = " + ".join(NAMES.get(r, r) for r in regime.split(" + "))
+    asked = Asked(Operands("given" if keep else None, NAMES.get(network, network), owner), words)
+    return derive_rule(workspace, asked if goals is None else Asked(asked.operands, words, goals))
+
+
+def planned(text: str, network: str, base: str, folder: Path, more: str = "") -> Plan:
+    """The plan of a derived rule, from its text alone and the file that it uses."""
+    (folder / "more.scale").write_text(renamed(MORE) + more, encoding="utf-8")
+    workspace = load_text(text, "derived.scale", folder)
+    return plan(workspace, Operands("derived", NAMES.get(network, network)), PlanRequest((), base))

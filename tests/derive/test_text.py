@@ -1,0 +1,76 @@
+"""What `derive` prints: laid out as `fmt` leaves it, with a check that holds, and reasons."""
+
+from __future__ import annotations
+
+import pytest
+
+from scalec.derive.express import Place, laws
+from scalec.deriving import Asked, derive_rule
+from scalec.operands import Operands
+from scalec.pipeline import run_checks
+from scalec.resolve.load import load_text
+from scalec.source import Source
+from scalec.symbolic.order import ONE, Order
+from scalec.tools import canonical
+
+PACKS = "use std.networks\nuse std.optimizers\nuse std.regimes\n"
+N = Order.of({"s": 1})
+
+
+def derived(network: str, optimizer: str, regime: str) -> str:
+    return derive_rule(load_text(PACKS, "<test>"), Asked(Operands(None, network, optimizer), regime))
+
+
+def assert_stands_alone(text: str) -> None:
+    """It is laid out, and its own check is run and holds."""
+    assert canonical(Source("derived", text)) == text
+    runs = list(run_checks(load_text(text, "derived.scale")))
+    assert runs
+    assert [d.message for run in runs for d in run.diagnostics] == []
+
+
+@pytest.mark.parametrize(("network", "optimizer", "regime"), [("mlp", "sgd", "width"), ("gpt", "adamw", "depth")])
+def test_the_text_stands_alone(network: str, optimizer: str, regime: str) -> None:
+    assert_stands_alone(derived(network, optimizer, regime))
+
+
+def test_a_text_that_does_not_is_seen() -> None:
+    text = derived("mlp", "sgd", "width")
+    with pytest.raises(AssertionError):
+        assert_stands_alone(text.replace("rule derived", "rule  derived"))
+    with pytest.raises(AssertionError):
+        assert_stands_alone(text.replace("tensor output { init.std ~ 1/fan_in }", "tensor output { init.std ~ 1 }"))
+
+
+def test_every_law_has_its_reason() -> None:
+    laws_of_it = [line for line in derived("mlp", "adamw", "width").splitlines() if "~" in line]
+    assert len(laws_of_it) == 5
+    assert all("  # " in line for line in laws_of_it)
+    assert "a coherent sum" in laws_of_it[-1]
+
+
+# ---- laws ------------------------------------------------------------------------------------
+INPUT = Place("a", ("input", "linear"), (), {"fan_in": ONE, "fan_out": N}, "a.weight")
+HIDDEN = Place("b", ("matrix", "linear"), ("repeat",), {"fan_in": N, "fan_out": N}, "b.weight")
+OUTPUT = Place("c", ("output", "readout"), (), {"fan_in": N, "fan_out": ONE}, "c.weight")
+PLACES = (INPUT, HIDDEN, OUTPUT)
+
+
+def said(*targets: Order) -> list[str]:
+    found = laws(PLACES, {p.path: t for p, t in zip(PLACES, targets, strict=True)})
+    return [f"{law.selector}: {law.law}" for law in found]
+
+
+def test_one_formula_for_all_is_one_clause() -> None:
+    assert said(ONE, N**-1, N**-1) == ["*: fan_in^-1"]
+    assert said(N, ONE, N**-1) == ["*: fan_in^-1 * fan_out"]
+
+
+def test_what_differs_is_an_exception() -> None:
+    assert said(ONE, N**-1, N**-2) == ["*: fan_in^-1", "output: fan_in^-2"]
+    assert said(ONE, N**2, ONE) == ["*: 1", "matrix: fan_in^2"]
+
+
+def test_a_place_that_is_taken_is_not_covered() -> None:
+    found = laws((INPUT, HIDDEN), {"a": ONE, "b": N**-1}, taken=(OUTPUT,))
+    assert [f"{law.selector}: {law.law}" for law in found] == ["linear: fan_in^-1"]
