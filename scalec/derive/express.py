@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, zip_longest
 
 from scalec.symbolic.order import ONE, Order
 
@@ -106,7 +106,8 @@ def _place(selector: Selector) -> tuple[str, bool]:
 # ---- selectors -------------------------------------------------------------------------------
 def _selectors(places: Sequence[Place]) -> list[Selector]:
     """From the most general to the most special; of those that cover the same places the first."""
-    words = ("*", *dict.fromkeys(name for p in places for name in p.names))
+    ranks = zip_longest(*(p.names for p in places))
+    words = ("*", *dict.fromkeys(name for rank in ranks for name in rank if name))
     blocks = tuple(dict.fromkeys(name for p in places for name in p.within))
     every = [Selector((word,)) for word in words]
     every += [Selector((w,), b, inside) for w in words for b in blocks for inside in (True, False)]
