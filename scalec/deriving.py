@@ -32,6 +32,7 @@ from scalec.program.ops import Bias
 from scalec.resolve.goals import resolve_goal
 from scalec.resolve.load import Kind, Workspace, standard_files
 from scalec.source import Source
+from scalec.symbolic.dominance import Cell
 from scalec.symbolic.order import Regime
 from scalec.symbolic.regime import resolve_regime
 from scalec.syntax.parser import parse_regime
@@ -82,7 +83,7 @@ def _out_of_reach(report: Report, frame: Frame, reporter: Reporter) -> NoReturn:
 
 def problem_of(subject: Subject, regime: Regime) -> Problem:
     """The given part of a rule on a program, and what it leaves open."""
-    request = Request(orders_only=True, partial=True)
+    request = Request(cell=Cell(regime), partial=True)
     plan = make_plan(subject.program, subject.rule, subject.optimizer, request, Reporter())
     open_ = frozenset(_open(plan))
     biases = {op.tensor for op in Structure(subject.program).operations if isinstance(op, Bias)}

@@ -81,7 +81,7 @@ class Chooser:
         report = self.reporter
         found = resolve_optimizer(self.home("optimizer", optimizer), optimizer, report, None, allowed_classes)
         if rule is None:
-            rules: RuleSet | None = RuleSet("", (), (), (), network.span)
+            rules: RuleSet | None = RuleSet("", (), (), (), (), network.span)
         else:
             rules = resolve_rule(self.home("rule", rule.path), rule, [optimizer], report)
         parts = resolve_network(self.home("network", network.path), network, report)

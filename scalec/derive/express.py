@@ -61,7 +61,7 @@ def laws(
 ) -> tuple[Law, ...]:
     """Clauses that give every place its target and cover none of `taken`."""
     right = {p.path for p in places if unsaid_is_one and targets[p.path] == ONE}
-    selectors = [s for s in _selectors(places) if not any(map(s.covers, taken))]
+    selectors = _selectors(places, taken)
     known = _candidates(places, targets, selectors)
     found: list[Law] = []
     while any(p.path not in right for p in places):
@@ -104,8 +104,8 @@ def _place(selector: Selector) -> tuple[str, bool]:
 
 
 # ---- selectors -------------------------------------------------------------------------------
-def _selectors(places: Sequence[Place]) -> list[Selector]:
-    """From the most general to the most special; of those that cover the same places the first."""
+def _selectors(places: Sequence[Place], taken: Sequence[Place]) -> list[Selector]:
+    """From the most general to the most special; of those that cover the same places the first. None covers `taken`."""
     ranks = zip_longest(*(p.names for p in places))
     words = ("*", *dict.fromkeys(name for rank in ranks for name in rank if name))
     blocks = tuple(dict.fromkeys(name for p in places for name in p.within))
@@ -113,7 +113,7 @@ def _selectors(places: Sequence[Place]) -> list[Selector]:
     every += [Selector((w,), b, inside) for w in words for b in blocks for inside in (True, False)]
     every += [Selector((f'"{p.pattern}"',)) for p in places if p.pattern]
     distinct: dict[frozenset[str], Selector] = {}
-    for selector in every:
+    for selector in (s for s in every if not any(map(s.covers, taken))):
         distinct.setdefault(frozenset(p.path for p in places if selector.covers(p)), selector)
     return [selector for covered, selector in distinct.items() if covered]
 
