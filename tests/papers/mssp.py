@@ -90,3 +90,6 @@ VECTORS: dict[tuple[str, str], tuple[float, float, float, float]] = {
     **{(regime, "w_in"): (9.0211e-3, 8.13802e-5, 9.765625e-4, 1024) for regime in MUP},
     **{(regime, "out"): (9.765625e-4, 9.765625e-4, 1, 9.765625e-4) for regime in MUP},
 }
+
+# Tuned factors on Adam's rates for MSSP where everything grows: base rate 0.16, every spread times 1/4.
+TUNED = {"w_in": 4, "moe.router": 1 / 4, "moe.up": 1 / 4, "moe.down": 1 / 256, "out": 64}

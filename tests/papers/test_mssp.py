@@ -11,7 +11,7 @@ from scalec.pipeline import PlanRequest
 from scalec.pipeline import plan as planned
 from scalec.plan.model import Plan
 from scalec.resolve.load import load_text
-from tests.papers.mssp import LOUDER, MUP, SHARED, VECTORS, ZERO, sizes
+from tests.papers.mssp import LOUDER, MUP, SHARED, TUNED, VECTORS, ZERO, sizes
 from tests.planning import value
 
 WIDTH = 1024
@@ -26,7 +26,6 @@ rule mine extends {rule} {{
   tensor readout {{ init = normal }}
 }}
 """
-MSSP = {"fixed_experts": "mssp_fixed", "fine_grained": "mssp_fine", "proportional": "mssp_proportional"}
 CASES = [(regime, optimizer) for regime in MUP for optimizer in ("sgd", "adam")]
 ATTRIBUTES = {"sgd": ("init.std", "lr"), "adam": ("init.std", "lr", "eps")}
 
@@ -43,7 +42,9 @@ def plan(regime: str, optimizer: str, rule: str) -> Plan:
     base = {"M": 8 if regime == "fixed_experts" else 1, "E": 16 if regime == "fine_grained" else 1}
     text = TEXT.format(rule=rule, **base)
     target = f"N={WIDTH},M={at['M']:.0f},K={at['M']:.0f},Ne={at['E']:.0f}"
-    return planned(load_text(text, "t.scale"), Operands("mine", "moe_mlp", optimizer), PlanRequest((target,)))
+    return planned(
+        load_text(text, "t.scale"), Operands("mine", "moe_mlp", optimizer), PlanRequest((target,), regime=regime)
+    )
 
 
 def entry(regime: str, tensor: str, attribute: str, optimizer: str, width: int = WIDTH) -> float:
@@ -64,7 +65,7 @@ def test_a_plan_with_base_sizes_1_is_the_table(regime: str, optimizer: str) -> N
 
 @pytest.mark.parametrize(("regime", "optimizer"), CASES)
 def test_what_the_second_rule_changes(regime: str, optimizer: str) -> None:
-    made, before = plan(regime, optimizer, MSSP[regime]), plan(regime, optimizer, "moe_mup")
+    made, before = plan(regime, optimizer, "mssp"), plan(regime, optimizer, "moe_mup")
     for tensor in MUP[regime]:
         assert (made.tensor[tensor].init.word == "zero") == (tensor in ZERO[regime])
         assert bool(made.tensor[tensor].shared_axes) == (tensor in SHARED[regime])
@@ -93,3 +94,19 @@ def test_sgd_s_rate_is_adam_s_over_epsilon(regime: str) -> None:
             for at in (256, 4096)
         )  # fmt: skip
         assert first == pytest.approx(second, rel=1e-12), tensor
+
+
+@pytest.mark.parametrize("width", [128, 1024])
+def test_the_tuned_constants(width: int) -> None:
+    """Each tensor's rate is the table's at 0.16, times the tuned factor; every spread is a quarter of the table's."""
+    at = sizes("proportional", width)
+    target = f"N={width},M={at['M']:.0f},K={at['M']:.0f},Ne={width}"
+    text = "use std.mssp\nrule mine extends mssp_tuned for adam { }"
+    request = PlanRequest((target,), regime="proportional")
+    made = planned(load_text(text, "t.scale"), Operands("mine", "moe_mlp", "adam"), request)
+    for tensor, factor in TUNED.items():
+        row = MUP["proportional"][tensor]
+        assert value(made, f"{tensor}.lr") == pytest.approx(0.16 * factor * row.adam_lr.at(at), rel=1e-12)
+        assert value(made, f"{tensor}.eps") == pytest.approx(1e-8 * row.adam_eps.at(at), rel=1e-12)
+        std = 0 if tensor == "out" else row.std.at(at) / 4
+        assert value(made, f"{tensor}.init.std") == pytest.approx(std, rel=1e-12)
