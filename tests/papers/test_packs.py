@@ -24,7 +24,9 @@ from tests.papers.mup_forms import entries as of_form
 from tests.planning import law, order, value
 
 RULES = Path(__file__).parents[2] / "rules" / "std"
-PACKS = ("mup_table8", "mup_table9", "ntk", "mfp", "spectral", "depth_mup", "completep", "completed_p")
+PACKS = (
+    "mup_table8", "mup_table9", "ntk", "mfp", "spectral", "depth_mup", "completep", "completed_p", "moe", "mssp",
+)  # fmt: skip
 BASE = {"N": 64, "L": 2}
 RATIOS = ((1, 1), (4, 1), (1, 4), (16, 2))
 ALL = ("sgd", "adam", "adamw")
