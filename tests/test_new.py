@@ -58,7 +58,7 @@ def test_an_optimizer_may_be_named(tmp_path: Path) -> None:
 def test_the_text_takes_what_the_packs_say(tmp_path: Path) -> None:
     text = starter(Operands("mup", "gpt"), "my.scale")
     assert "rule mine extends mup for adamw {" in text
-    assert "run { lr = 1e-3; eps = 1e-8; wd = 0.01; beta1 = 0.9; beta2 = 0.999 }" in text
+    assert "run { lr = 1e-3;  eps = 1e-8;  wd = 0.01;  beta1 = 0.9;  beta2 = 0.999 }" in text
     assert "check mine on gpt for adamw under width, heads, head_dim { expect maximal_update, faithful }" in text
 
 

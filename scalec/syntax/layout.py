@@ -12,13 +12,13 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import assert_never
 
 from scalec.source import Span
 from scalec.syntax import nodes, printer
 
-WIDTH = 100
+WIDTH = 120
 INDENT = "  "
 PHRASE = re.compile(r'(?:"[^"]*"|,(?! )|[^",])+,? *')  # a line is broken between these, if it can be,
 WORD = re.compile(r'(?:"[^"]*"|[^ "])+ *')  # else between these
@@ -28,14 +28,15 @@ WORD = re.compile(r'(?:"[^"]*"|[^ "])+ *')  # else between these
 class Line:
     """A line before breaking; `start` and `end` are the offsets of what it says in the source.
 
-    A line that opens a brace ends where it begins, since what follows belongs to later lines. `gap`
-    asks for an empty line above.
+    A line that opens a brace ends where it begins, since what follows belongs to later lines. `column` is the
+    place in the text that lines which follow one another align; `gap` asks for an empty line above.
     """
 
     text: str
     depth: int
     start: int
     end: int
+    column: int = 0
     gap: bool = False
     trailing: str = ""
 
@@ -50,7 +51,7 @@ def to_text(file: nodes.File) -> str:
     for (first, above), (second, below) in pairwise(zip(file.declarations, groups, strict=True)):
         together = type(first) is type(second) and len(above) == len(below) == 1
         below[0] = replace(below[0], gap=not together)
-    lines = [line for group in groups for line in group]
+    lines = _aligned([line for group in groups for line in group])
     return "".join(f"{text}\n" for line in _with_comments(lines, file) for text in _broken(line))
 
 
@@ -66,7 +67,8 @@ class _Layout:
             case nodes.Use():
                 return self.line(printer.use_text(declaration), span)
             case nodes.Dim():
-                return self.line(printer.dim_text(declaration), span)
+                text = printer.dim_text(declaration)
+                return [Line(text, 0, span.start, span.end, column=text.find('"') if declaration.doc else 0)]
             case nodes.LawDecl():
                 return self.line(printer.law_text(declaration), span)
             case nodes.GoalDecl():
@@ -98,14 +100,17 @@ class _Layout:
         return self.folded(head, regime.span, inner)
 
     def check(self, check: nodes.CheckDecl) -> Lines:
-        """All claims on one line where they fit, else each on its own."""
+        """All claims on one line where they fit, else a line for those of a kind, and one for each failure."""
         head, claims = printer.check_subject(check), ", ".join(map(printer.claim_text, check.claims))
         together = self.line(f"expect {claims}", check.span, 1) if claims else []
         folded = self.folded(head, check.span, together)
         if len(folded) == 1:
-            return folded
-        apart = [self.line(f"expect {printer.claim_text(c)}", c.span, 1)[0] for c in check.claims]
-        return self.open(head, check.span, apart)
+            return [replace(folded[0], column=0)]
+        return self.open(head, check.span, [line for group in _claims(check) for line in self.expect(group)])
+
+    def expect(self, claims: list[nodes.Claim]) -> Lines:
+        text = ", ".join(map(printer.claim_text, claims))
+        return self.line(f"expect {text}", claims[0].span.to(claims[-1].span), 1)
 
     # ---- inside a rule and a network ---------------------------------------------------------
     def part(self, part: nodes.Part, depth: int) -> Lines:
@@ -151,19 +156,38 @@ class _Layout:
         first = Line(f"{head} {{", depth, span.start, span.start + 1)
         return [first, *inner, Line("}", depth, span.end - 1, span.end)]
 
-    def folded(self, head: str, span: Span, inner: Lines, depth: int = 0, between: str = "; ") -> Lines:
+    def folded(self, head: str, span: Span, inner: Lines, depth: int = 0, between: str = ";  ") -> Lines:
         """`head { a; b }` if that is one line; a brace inside a brace folds only when it is alone."""
         nested = [line for line in inner if line.depth > depth + 1 or line.text.endswith("}")]
-        text = f"{head} {{ {between.join(line.text for line in inner)} }}"
+        text = f"{head} {{ {between.join(line.text for line in inner)} }}"  # two blanks: a table of values
         fits = len(INDENT) * depth + len(text) <= WIDTH
         if not inner or not fits or (nested and len(inner) > 1) or self.commented(span):
             return self.open(head, span, inner, depth)
-        return self.line(text, span, depth)
+        return [Line(text, depth, span.start, span.end, column=len(head) + 1)]
 
     def commented(self, span: Span) -> bool:
         """Whether a comment stands inside."""
         first = bisect_left(self.comments, span.start)
         return first < len(self.comments) and self.comments[first] < span.end
+
+
+def _claims(check: nodes.CheckDecl) -> Iterator[list[nodes.Claim]]:
+    """Goals that hold side by side, orders side by side, each failure alone."""
+    for (fails, _), group in groupby(check.claims, key=lambda c: (c.fails, c.order is None)):
+        claims = list(group)
+        yield from [[claim] for claim in claims] if fails else [claims]
+
+
+def _aligned(lines: Lines) -> Lines:
+    """Lines with a column that follow one another and begin alike have it in the same place, if all of them fit."""
+    result: Lines = []
+    for (has_column, _, _), group in groupby(lines, key=lambda ln: (ln.column > 0, ln.depth, ln.text.split(" ")[0])):
+        run = list(group)
+        column = max(line.column for line in run)
+        padded = [replace(ln, text=ln.text[: ln.column].ljust(column) + ln.text[ln.column :]) for ln in run]
+        fits = all(len(INDENT) * line.depth + len(line.text) <= WIDTH for line in padded)
+        result += padded if has_column and fits else run
+    return result
 
 
 def _broken(line: Line) -> Iterator[str]:

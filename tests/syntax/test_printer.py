@@ -88,8 +88,51 @@ def test_statements() -> None:
 def test_long_lines_are_broken_and_short_ones_folded() -> None:
     text = to_text(read((Path(__file__).parent / "examples" / "umup.scale").read_text("utf-8")))
     assert max(len(line) for line in text.splitlines() if "#" not in line) <= WIDTH
-    assert "  tensor bias { init = zero }\n" in text
-    assert "  tensor * {\n    init.std = 1\n" in text
+    assert re.search(r"  tensor bias +{ init = zero }\n", text)
+    assert "  site residual.mlp {\n    scale = a_mlp" in text
+
+
+def test_what_follows_and_begins_alike_is_a_table() -> None:
+    text = (
+        'dim N   "width"\n'
+        'dim Hkv "heads"\n'
+        "\n"
+        "regime wide { N ~ s;  Hkv ~ 1 }\n"
+        "regime deep { L ~ s }\n"
+        "\n"
+        "rule r {\n"
+        "  tensor *               { lr ~ 1 }\n"
+        "  tensor matrix, readout { lr ~ 1/fan_in;  wd ~ fan_in }\n"
+        "  site residual { scale ~ 1/depth }\n"
+        "  for adam {\n"
+        "    tensor bias  { eps ~ 1 }  # of the first\n"
+        "    # between them\n"
+        "    tensor input { eps ~ 1 }\n"
+        "  }\n"
+        "  for sgd, adam { site logits { scale = 1 } }\n"
+        "  for adamw     { site logits { scale = 2 } }\n"
+        "}\n"
+    )
+    assert to_text(read(re.sub('  +([{"])', r" \1", text))) == text
+
+
+def test_a_table_that_does_not_fit_is_none() -> None:
+    long = f"tensor {', '.join(['matrix'] * 10)} {{ lr ~ 1 }}"
+    short = f"tensor a {{ {';  '.join(['wd ~ 1'] * 8)} }}"
+    assert to_text(read(f"rule r {{ {long} {short} }}")) == f"rule r {{\n  {long}\n  {short}\n}}\n"
+
+
+def test_claims_stand_side_by_side_with_their_like() -> None:
+    text = (
+        "check r on n for o under w {\n"
+        "  expect stable_training, nontrivial, maximal_update, faithful\n"
+        "  expect complete_depth fails at block.mlp.up and block.mlp.down\n"
+        "  expect steady_decay fails\n"
+        "  expect readout.init ~ 1, hidden.gradient ~ 1/N\n"
+        "}\n"
+    )
+    assert to_text(read(text.replace("\n  expect", " expect"))) == text
+    assert to_text(read("check r on n { expect a, b ~ 1, c fails }")) == "check r on n { expect a, b ~ 1, c fails }\n"
 
 
 def test_comments_stay_with_what_they_are_about() -> None:
