@@ -135,7 +135,18 @@ def cases() -> list[Case]:
         for network, rule, others in VISION
         for o in OPTIMIZERS
     ]
-    return [*mlp, *wide, *deep, *gpt, *deep_gpt, *seeing]
+    return [*mlp, *wide, *deep, *gpt, *deep_gpt, *seeing, *_llama()]
+
+
+def _llama() -> list[Case]:
+    """Its blocks all at once; few keys for many queries; the table of the embedding read twice."""
+    rules = {"small_llama": "mup_width", "few_keys": "mup_width", "tied_llama": "mup_tied"}
+    tunes = {"tied_llama": ()}
+    return [
+        Case("llama", n, r, o, "N", WIDTHS[:4], "L=2", alone=1, tunes=tunes.get(n, HALF_READOUT))
+        for n, r in rules.items()
+        for o in OPTIMIZERS
+    ]
 
 
 # ---- running ---------------------------------------------------------------------------------

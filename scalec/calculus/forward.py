@@ -244,8 +244,21 @@ class Forward:
 
 
 def regrouped(split: bool, axis: Copies, x: Vector) -> Vector:
-    """Coordinates laid out as copies are drawn afresh for each; laid back, they are one vector again."""
-    return each(x, lambda c: c.spread(frozenset({axis})) if split else c.gathered(axis))
+    """Coordinates laid out as copies are drawn afresh for each; laid back, they are one vector again.
+
+    Copies that were all the same make a vector that repeats itself. A mark remembers it: laid out again,
+    whatever points along that vector is the same for every copy.
+    """
+    return each(x, lambda c: _split(axis, c) if split else _merged(axis, c))
+
+
+def _split(axis: Copies, c: Component) -> Component:
+    repeats = bool(c.word) and c.word[0].name == (axis.name, "mark")
+    return transfer.marked(c, axis.name, c.order.cell) if repeats else c.spread(frozenset({axis}))
+
+
+def _merged(axis: Copies, c: Component) -> Component:
+    return c.gathered(axis) if axis in c.deps else transfer.marked(c, axis.name, c.order.cell)
 
 
 def same(first: Vector, second: Vector) -> bool:

@@ -70,12 +70,15 @@ def _capped(c: Component, at: str) -> Component:
 
 
 def _marked(c: Component, factor: str, has_mean: bool, cell: Cell) -> Component:
-    """Times a factor: of nonzero mean, it leaves the word; else it marks it, and a second time unmarks it."""
-    if has_mean:
-        return c
-    if c.word and c.word[0].name == (factor, "mark"):
+    """Times a factor: of nonzero mean, it leaves the word; else it marks it."""
+    return c if has_mean else marked(c, factor, cell)
+
+
+def marked(c: Component, name: str, cell: Cell) -> Component:
+    """Changed by something called `name`; a second time changed back."""
+    if c.word and c.word[0].name == (name, "mark"):
         return c.written(c.word[1:], c.deps)
-    return c.written((Letter(factor, "mark", cell.one, cell.one, below=c.deps), *c.word), c.deps)
+    return c.written((Letter(name, "mark", cell.one, cell.one, below=c.deps), *c.word), c.deps)
 
 
 # ---- products --------------------------------------------------------------------------------

@@ -73,7 +73,8 @@ class Cells:
             where = t.init.origins[-1].location if t.init.origins else ""
             yield Line("init", t.init.word, ("",) * len(self.columns), where)
         hidden = {"init.std", "init.mean"} if t.init.word in ("zero", "ones") else set()
-        hidden |= {n for n, usual in (("init.mean", 0), ("scale", 1)) if as_number(t.numbers[n].formula) == usual}
+        usual = {"init.mean": 0, **{use.scale: 1 for use in t.tensor.uses}}
+        hidden |= {n for n, value in usual.items() if as_number(t.numbers[n].formula) == value}
         yield from self.lines(t.numbers, [n for n in t.numbers if n not in hidden and n not in self.of_run])
         if t.decay_per_step is not None and as_number(t.decay_per_step.formula) != 0:
             yield self._line("decay/step", t.decay_per_step)

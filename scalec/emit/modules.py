@@ -87,9 +87,10 @@ class ModuleWriter:
     def tensor(self, region: Region, local: str) -> Tensor:
         return self.library.plan.program.tensor[dict(region.tensors)[local]]
 
-    def tensor_factor(self, region: Region, local: str, name: str) -> str:
-        """`self.NAME * ` for a tensor's forward multiplier, nothing where it is 1 at every size."""
-        return self._factor(self.library.plan.tensor[dict(region.tensors)[local]].numbers, "scale", name)
+    def tensor_factor(self, region: Region, local: str, name: str, use: int = 0) -> str:
+        """`self.NAME * ` for the forward multiplier of a tensor's use, nothing where it is 1 at every size."""
+        planned = self.library.plan.tensor[dict(region.tensors)[local]]
+        return self._factor(planned.numbers, planned.tensor.uses[use].scale, name)
 
     def site_factor(self, region: Region, local: str, name: str, attribute: str = "scale") -> str:
         return self._factor(self._site(region, local), attribute, name)

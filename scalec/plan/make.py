@@ -174,8 +174,8 @@ class _Planner:
 
     # ---- tensors, sites, the run -------------------------------------------------------------
     def _tensor(self, tensor: Tensor) -> PlannedTensor:
-        clauses, tunes = self.selection.of("tensor", tensor), self._tunes(tensor)
-        key = (tuple(map(id, clauses)), tensor.uses, tensor.relative, tunes)
+        clauses, tunes = self._clauses(tensor), tuple(map(self._tunes, tensor.views))
+        key = (tuple((id(c), use) for c, use in clauses), tensor.uses, tensor.relative, tunes)
         if key not in self.shared:
             self.shared[key] = self._plan_tensor(tensor, clauses, tunes)
         planned = replace(self.shared[key], tensor=tensor)
@@ -196,30 +196,39 @@ class _Planner:
     def _uses(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.optimizer.uses)
 
-    def _plan_tensor(self, tensor: Tensor, clauses: list[RuleClause], tunes: tuple[Tune, ...]) -> PlannedTensor:
-        use = tensor.uses[0]
-        sizes = {"fan_in": use.fan_in, "fan_out": use.fan_out} | dict(tensor.relative) | self.dimensions
-        values = _Values(
-            {"init.std": Number(None, []), "init.mean": _default(ZERO), "scale": _default(UNIT)}
-            | {name: _default(f.symbol("run", name)) for name in self._uses()},
-            {"init.dist": Word("", []), "wd.kind": Word(self.optimizer.decay, [])},
-        )
-        assert len(tensor.uses) == 1, "tied tensors are not lowered yet"
-        self._apply(clauses, values, self._scope(sizes, f"tensor `{tensor.path}`"))
-        decay = Decay(values.words["wd.kind"].word, self.optimizer.decay, self.optimizer.family)
-        dist = values.words["init.dist"]
+    def _clauses(self, tensor: Tensor) -> list[tuple[RuleClause, int]]:
+        """The clauses that select a tensor, each with the use that it selected, in order of precedence."""
+        if len(tensor.uses) == 1:
+            return [(clause, 0) for clause in self.selection.of("tensor", tensor)]
+        seen = [set(map(id, self.selection.of("tensor", view))) for view in tensor.views]
+        return [(c, use) for c in self.clauses for use, ids in enumerate(seen) if id(c) in ids]
+
+    def _plan_tensor(
+        self, tensor: Tensor, clauses: list[tuple[RuleClause, int]], tunes: tuple[tuple[Tune, ...], ...]
+    ) -> PlannedTensor:
+        """Every use reads and sets the same attributes, but for the forward multiplier, which is its own."""
+        scales = {use.scale: _default(UNIT) for use in tensor.uses}
+        numbers = {"init.std": Number(None, []), "init.mean": _default(ZERO)} | scales
+        numbers |= {name: _default(f.symbol("run", name)) for name in self._uses()}
+        choices = {"init.dist": Word("", []), "wd.kind": Word(self.optimizer.decay, [])}
+        seen = [_Values(numbers | {"scale": scale}, choices) for scale in scales.values()]
+        for clause, use in clauses:
+            self._apply([clause], seen[use], self._tensor_scope(tensor.views[use]))
+        decay = Decay(choices["wd.kind"].word, self.optimizer.decay, self.optimizer.family)
+        dist = choices["init.dist"]
         constant = _constants(dist)
-        self._tune((t for t in tunes if t.attribute not in constant), values)
-        every = values.numbers | constant
+        for values, asked in zip(seen, tunes, strict=True):
+            self._tune((t for t in asked if t.attribute not in constant), values)
+        every = numbers | constant
         said = {n: v for n, v in every.items() if v.covered or self.request.partial or n not in MUST_BE_SAID}
-        numbers, per_step = convert_decay(self._finish(said, tensor.path), decay, self._is_zero, self.reporter)
+        finished, per_step = convert_decay(self._finish(said, tensor.path), decay, self._is_zero, self.reporter)
         return PlannedTensor(
             tensor,
             self.optimizer.name,
             dist.finish(),
-            shared.finish() if (shared := values.words.get("init.shared")) else None,
-            values.words["wd.kind"].finish(),
-            numbers,
+            shared.finish() if (shared := choices.get("init.shared")) else None,
+            choices["wd.kind"].finish(),
+            finished,
             per_step,
         )
 
@@ -281,6 +290,11 @@ class _Planner:
         return quantity.formula == ZERO or any(self.run[s.name].formula == ZERO for s in runs)
 
     # ---- clauses -----------------------------------------------------------------------------
+    def _tensor_scope(self, tensor: Tensor) -> Scope:
+        (use,) = tensor.uses
+        sizes = {"fan_in": use.fan_in, "fan_out": use.fan_out} | dict(tensor.relative) | self.dimensions
+        return self._scope(sizes, f"tensor `{tensor.path}`")
+
     def _scope(self, sizes: dict[str, Formula], where: str) -> Scope:
         run = tuple(name for name, _ in self.optimizer.uses)
         return Scope(sizes, run, self.fixed, where)

@@ -33,7 +33,7 @@ def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass) -> Te
         init=law("init.std") if drawn else (UNIT if planned.init.word == "ones" else None),
         lr=law("lr"),
         family=cast(Family, "declared" if optimizer.family == "other" else optimizer.family),
-        scale=tuple(law("scale") or UNIT for _ in planned.tensor.uses),
+        scale=tuple(law(use.scale) or UNIT for use in planned.tensor.uses),
         shared=tuple(axis.name for axis in planned.shared_axes),
         eps=law("eps"),
         wd=law("wd"),

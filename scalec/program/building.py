@@ -124,7 +124,7 @@ class Block:
         return value
 
     def flag(self, name: str) -> bool:
-        return self.options[name] is True
+        return self.options.get(name) is True
 
     def stream(self, name: str) -> SideStream:
         """The side stream that an option names."""
@@ -146,9 +146,8 @@ class Block:
         `stack`: an axis whose copies lie in one parameter, named `local`.
         """
         path = self.path if local == "weight" else f"{self.path}.{local}"
-        module = "" if local == "weight" or layout == "flat" else f".{local}"
         stacked = () if stack is None else (stack,)
-        name = f"{module}.weight" if stack is None else f".{local}"
+        parameter = _parameter(local, layout) if stack is None else local
         self.builder.tensors.append(
             Tensor(
                 path,
@@ -156,7 +155,9 @@ class Block:
                 self.builder.shape_class(shape, fan_in, fan_out),
                 shape,
                 (Use(fan_in, fan_out),),
-                Storage(f"{self.place.stored}{self.stored}{name}", layout, stacked=tuple(a.name for a in stacked)),
+                Storage(
+                    f"{self.place.stored}{self.stored}.{parameter}", layout, stacked=tuple(a.name for a in stacked)
+                ),
                 (*self.place.axes, *stacked),
                 self.builder.relative(self.relative),
                 self.within,
@@ -168,7 +169,7 @@ class Block:
         return path
 
     def vector(self, local: str, role: str, length: Formula) -> str:
-        """A gain or a bias: its fan_in counts as 1."""
+        """A gain or a bias (`gain`, `bias`, `up.bias`): its fan_in counts as 1."""
         return self.tensor(local, role, fan_in=UNIT, fan_out=length, shape=(length,), layout="flat")
 
     def site(
@@ -226,6 +227,13 @@ class Block:
         )
 
 
+def _parameter(local: str, layout: Literal["out_in", "in_out", "flat"]) -> str:
+    """The parameter behind a local name: `up` is `up.weight`, a norm's `gain` its `weight`, a bias itself."""
+    if layout != "flat":
+        return "weight" if local == "weight" else f"{local}.weight"
+    return f"{local.removesuffix('gain')}weight" if local.endswith("gain") else local
+
+
 class Builder:
     """What one lowering has made so far, and how blocks make more. `read` makes a Block of a node."""
 
@@ -250,6 +258,7 @@ class Builder:
         self.streams: dict[str, SideStream] = {}
         self.called: dict[str, str] = {}  # names of side streams and of their inputs, with their paths
         self.gates: list[Value] | None = None  # of the residual that is being lowered
+        self.table: str | None = None  # path of the embedding, for a readout that is tied to it
         self.taken: set[str] = set()
         self.counts: dict[str, int] = {}  # the last number that `unique` gave to a path
         self.matrices: set[str] = set()  # paths of tensors with two sides

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, ScalecError, did_you_mean
-from scalec.program.blocks import BLOCKS, PLANNED_BLOCKS, PLANNED_OPTIONS
+from scalec.program.blocks import BLOCKS, PLANNED_BLOCKS
 from scalec.program.building import Block, BlockSpec, Builder, Option, Place, Value
 from scalec.program.program import Dimension, OptionValue, Program
 from scalec.resolve.networks import NetworkDef, NetworkDim
@@ -241,8 +241,6 @@ class _Reader:
         words = option.words if option.kind == "word" else ("yes", "no")
         if not isinstance(value, nodes.Name) or value.text not in words:
             text = expression_text(value)
-            if text in PLANNED_OPTIONS:
-                self.reporter.fail(codes.NOT_SUPPORTED, f"`{text}` is not supported yet", value.span)
             self.reporter.fail(
                 codes.OPTION,
                 f"`{option.name}` of `{spec.kind}` cannot be `{text}`",
@@ -268,11 +266,6 @@ class _Reader:
     def _unknown_option(self, spec: BlockSpec, argument: nodes.Argument) -> None:
         value = argument.value
         text = argument.name or (expression_text(value) if not isinstance(value, tuple) else "[...]")
-        if text in PLANNED_OPTIONS:
-            self.reporter.report(
-                codes.NOT_SUPPORTED, f"option `{text}` of `{spec.kind}` is not supported yet", argument.span
-            )
-            return
         names = [o.name for o in spec.options]
         self.reporter.report(
             codes.OPTION,

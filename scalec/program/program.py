@@ -8,7 +8,7 @@ interpretation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Literal
@@ -47,11 +47,22 @@ class Axis:
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a tensor: coordinates summed over, coordinates produced."""
+    """One use of a tensor: coordinates summed over, coordinates produced.
+
+    A tied tensor has several; all but the first say by which role, shape class and blocks they are selected.
+    """
 
     fan_in: Formula
     fan_out: Formula
     transposed: bool = False
+    role: str = ""
+    shape_class: ShapeClass | None = None
+    within: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> str:
+        """What a plan calls the forward multiplier of this use: each has its own."""
+        return f"scale.{self.role}" if self.role else "scale"
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,16 @@ class Tensor:
     axes: tuple[Axis, ...] = ()
     relative: tuple[tuple[str, Formula], ...] = ()
     within: tuple[str, ...] = ()
+
+    @cached_property
+    def views(self) -> tuple[Tensor, ...]:
+        """The tensor as selectors and clauses see it through each of its uses."""
+        first, *others = self.uses
+        seen = (
+            replace(self, role=u.role, shape_class=u.shape_class or self.shape_class, within=u.within, uses=(u,))
+            for u in others
+        )
+        return (replace(self, uses=(first,)), *seen) if others else (self,)
 
 
 @dataclass(frozen=True)

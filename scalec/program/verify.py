@@ -177,7 +177,7 @@ def _tensors(program: Program) -> Iterator[str]:
 
 
 def _regions(program: Program) -> Iterator[str]:
-    """Regions refer to tensors and sites that are there, each to be found in one region."""
+    """Regions refer to tensors and sites that are there, each to be found in one region; a tensor, for each use."""
     regions = list(_walk(program.regions))
     for what, there, named in (
         ("tensor", program.tensor, [path for r in regions for _, path in r.tensors]),
@@ -185,7 +185,8 @@ def _regions(program: Program) -> Iterator[str]:
     ):
         counts = Counter(named)
         for path in dict.fromkeys((*there, *named)):
-            if counts[path] != 1 or path not in there:
+            wanted = len(program.tensor[path].uses) if path in program.tensor else 1
+            if counts[path] != wanted or path not in there:
                 yield f"{what} `{path}` is in {counts[path]} regions"
 
 

@@ -42,11 +42,14 @@ class Emitted:
         return Run(self.plan.program, sizes, network, optimizer, self._outer(sizes))
 
     def _outer(self, sizes: Sizes) -> dict[str, float]:
-        """Multipliers that emitted code puts behind a module: those of tables and gains."""
+        """Multipliers that emitted code puts behind a module: those of tables, read either way, and gains."""
         operations = tuple(flat(self.plan.program.operations))
         one_hot = {op.out for op in operations if isinstance(op, Input) and op.one_hot}
-        behind = [o for o in operations if isinstance(o, Gain) or (isinstance(o, Linear) and o.x in one_hot)]
-        return {op.tensor: self.plan.value(self.plan.tensor[op.tensor].numbers["scale"], sizes) for op in behind}
+        tables = [op for op in operations if isinstance(op, Linear) and (op.use or op.x in one_hot)]
+        planned = {op: self.plan.tensor[op.tensor] for op in operations if isinstance(op, Gain) or op in tables}
+        uses = {op: op.use if isinstance(op, Linear) else 0 for op in planned}
+        names = {op: planned[op].tensor.uses[uses[op]].scale for op in planned}
+        return {op.out: self.plan.value(planned[op].numbers[names[op]], sizes) for op in planned}
 
 
 def load_emitted(plan: Plan) -> Emitted:

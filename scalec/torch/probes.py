@@ -28,7 +28,7 @@ Map = Linear | Gain | Bias
 @dataclass(frozen=True)
 class Run:
     """A network in training: `sizes` has every dimension; `outer` the forward multipliers that the
-    network puts behind a tensor's module instead of before it, by the tensor's path."""
+    network puts behind an operation's module instead of before it, by the operation's output."""
 
     program: Program
     sizes: Mapping[str, Fraction]
@@ -47,6 +47,11 @@ class Probe:
     factor: float
 
     @property
+    def tied(self) -> bool:
+        """Whether the parameter belongs to a module that does something else: it is read, not called."""
+        return isinstance(self.op, Linear) and self.op.use > 0
+
+    @property
     def weight(self) -> nn.Parameter:
         return self.module.get_parameter(self.local)
 
@@ -55,6 +60,8 @@ class Probe:
         """The operation with other weights; `None` is a table that is read by position: its rows."""
         if x is None:
             return self.factor * weight
+        if self.tied:
+            return self.factor * x @ weight.T
         others = {name: torch.zeros_like(p) for name, p in self.module.named_parameters()}
         out: Tensor = functional_call(self.module, others | {self.local: weight}, (x,))
         return self.factor * out
@@ -85,7 +92,7 @@ class Probes:
             raise KeyError(f"no parameter of the model is called `{self.run.program.tensor[op.tensor].storage.name}`")
         for parameter in found:
             owner, _, local = parameter.rpartition(".")
-            yield Probe(op, self.run.model.get_submodule(owner), local, self.run.outer.get(op.tensor, 1.0))
+            yield Probe(op, self.run.model.get_submodule(owner), local, self.run.outer.get(op.out, 1.0))
 
     @cached_property
     def dots(self) -> tuple[tuple[Dot, Map, Map, int], ...]:
@@ -126,6 +133,11 @@ class Probes:
         ins: dict[Probe, Tensor | None] = {}
         outs: dict[Probe, Tensor] = {}
         for probe in (p for layers in self.layers.values() for p in layers):
+            if probe.tied:
+                (before,) = (p for p in outs if p.op.out == probe.op.x)
+                ins[probe] = outs[before]
+                outs[probe] = probe.apply(probe.weight.detach(), outs[before])
+                continue
             # A table that is sliced rather than called: its rows are its output.
             came, went = heard.get(probe.module, (None, probe.weight.detach().clone()))
             ins[probe], outs[probe] = came, probe.factor * went

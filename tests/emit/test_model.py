@@ -108,14 +108,17 @@ def test_meta_device_then_weights(emitted: Cases, network: str) -> None:
     config = e.model.Config()
     model = build(e.model, config, device="meta")
     assert all(p.is_meta for p in model.parameters())
-    assert model(batch(e.plan).to("meta")).shape[-1] == model.readout.out_features
+    logits = model(batch(e.plan).to("meta"))
     model.to_empty(device="cpu")
     e.model.init_weights(model, config, torch.Generator().manual_seed(0))
     assert_same_weights(model, build(e.model))
+    torch.testing.assert_close(model(batch(e.plan)), build(e.model)(batch(e.plan)))
+    assert model(batch(e.plan)).shape == logits.shape
 
 
-def test_dtype(emitted: Cases) -> None:
-    e = emitted["tiny_gpt", "loud"]
+@pytest.mark.parametrize("case", [("tiny_gpt", "loud"), ("tiny_llama", "loud_llama"), ("tiny_tied", "loud")])
+def test_dtype(emitted: Cases, case: tuple[str, str]) -> None:
+    e = emitted[case]
     model = build(e.model, dtype=torch.bfloat16)
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
     assert model(batch(e.plan)).dtype == torch.bfloat16
@@ -198,7 +201,7 @@ def test_every_factor_is_applied_where_the_rule_puts_it(emitted: Cases) -> None:
     torch.testing.assert_close(model(tokens), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("network", ["tiny_gpt", "parallel", "two_stacks"])
+@pytest.mark.parametrize("network", ["tiny_gpt", "parallel", "two_stacks", "tiny_tied"])
 def test_sampling_gives_the_logits_of_training(emitted: Cases, network: str) -> None:
     e = emitted[network, "loud"]
     model = awaken(build(e.model, dtype=torch.float64))

@@ -103,12 +103,53 @@ network two_stacks {
 }
 """
 
+LLAMA = """
+rule loud_llama extends loud {
+  tensor bias                   { scale = 5/8;  init = normal;  init.std = 1/2 }
+  tensor attention.qk_norm.gain { scale = 3/2 }
+  tensor mlp.gate               { lr *= 2 }
+}
+
+network tiny_llama {
+  dims  N, L, H = N/8, Hkv = H/2, F = 4*N
+  fixed V = 32, T = 12
+  embed(vocabulary = V, width = N, context = T)
+  repeat L {
+    residual { norm(rms) attention(heads = H, kv_heads = Hkv, rope, causal, qk_norm, bias) }
+    residual { norm(layer, bias) mlp(width = F, act = swiglu, bias) }
+  }
+  norm(rms)
+  linear(N, bias)
+  readout(V, bias)
+}
+"""
+
+TIED = """
+network tiny_tied {
+  dims  N, L, H = N/16
+  fixed V = 32, T = 12
+  embed(vocabulary = V, width = N, context = T)
+  repeat L {
+    residual {
+      norm(rms, gain = no)
+      attention(heads = H, rope, rope_layout = pairs, rope_base = 500, causal)
+    }
+    residual { norm(rms) mlp(width = 2*N, act = swiglu) }
+  }
+  norm(layer, bias)
+  readout(V, tied = yes)
+}
+"""
+
+LOUD = {"tiny_mlp": "loud_mlp", "tiny_llama": "loud_llama"}
 NETWORKS = {
     "tiny_gpt": GPT,
     "tiny_mlp": MLP,
     "parallel": PARALLEL,
     "post_norm": POST_NORM,
     "two_stacks": TWO_STACKS,
+    "tiny_llama": LLAMA,
+    "tiny_tied": TIED,
 }
-CASES = [(name, rule) for name in NETWORKS for rule in ("mine", "loud_mlp" if name == "tiny_mlp" else "loud")]
+CASES = [(name, rule) for name in NETWORKS for rule in ("mine", LOUD.get(name, "loud"))]
 EVERYTHING = HEAD + "".join(NETWORKS.values())

@@ -140,9 +140,9 @@ def test_multipliers_behind_a_module_count() -> None:
     )
     assert run.outer == {
         "embed": 1.0,
-        "position": 1.0,
-        "block.norm.gain": 1.0,
-        "block.norm2.gain": 1.0,
-        "norm.gain": 1.0,
+        "position.row": 1.0,
+        "block.norm": 1.0,
+        "block.norm2": 1.0,
+        "norm": 1.0,
     }
     assert run.sizes["N"] == Fraction(32)

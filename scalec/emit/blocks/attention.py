@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from scalec.emit.blocks.layers import call, matrix
+from scalec.emit.blocks.layers import RMS_EPS, call, matrix
+from scalec.emit.blocks.rotary import rotary
 from scalec.emit.blocks.sequence import Emitter
-from scalec.emit.modules import Expr, ModuleWriter
+from scalec.emit.modules import Expr, ModuleWriter, statement
 from scalec.program.program import Region
 
 
@@ -14,19 +15,33 @@ def _attention(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     context = dict(region.options).get("context")
     seen = Expr(m.read(context)) if isinstance(context, str) else Expr("x")
     for local, source in (("q", Expr("x")), ("k", seen), ("v", seen)):
-        m.statements(f"{local}_BHTD = self.split({matrix(m, region, local, local, source).text})")
+        split = f"{local}_BHTD = self.split({matrix(m, region, local, local, source).text})"
+        m.statements(*statement(split, 8))
+    if region.option("qk_norm"):
+        m.statements(*(f"{local}_BHTD = {_norm(m, region, local)}({local}_BHTD)" for local in "qk"))
+    if region.option("rope"):
+        turn = m.attribute("rotary", rotary(m, region))
+        m.statements(*(f"{local}_BHTD = {turn}({local}_BHTD)" for local in "qk"))
     output = m.site_factor(region, "output", "output_scale")
     result = matrix(m, region, "o", "o", Expr(f"{output}y_BTN"))
-    scale = m.site_value(region, "logits", "scale")
-    causal = ["is_causal=True"] if region.option("causal") else []
+    options = ["is_causal=True"] if region.option("causal") else []
+    options += [f"scale={m.site_value(region, 'logits', 'scale')}"]
+    options += ["enable_gqa=True"] if "group" in dict(region.options) else []
     m.statements(
         "y_BHTD = F.scaled_dot_product_attention(",
-        *(f"    {argument}," for argument in ("q_BHTD", "k_BHTD", "v_BHTD", *causal, f"scale={scale}")),
+        *(f"    {argument}," for argument in ("q_BHTD", "k_BHTD", "v_BHTD", *options)),
         ")",
         "y_BTN = y_BHTD.transpose(1, 2).flatten(2)",
     )
     m.methods += SPLIT
     return call(w, region, m.define("Attention", result), x, *m.beside)
+
+
+def _norm(m: ModuleWriter, region: Region, local: str) -> str:
+    """The norm of queries or keys, over the coordinates of a head."""
+    name, (width,) = f"{local}_norm", m.tensor(region, f"{local}_norm.gain").shape
+    norm = m.attribute(name, f"nn.RMSNorm({', '.join([m.whole(width), *RMS_EPS])})")
+    return m.tensor_factor(region, f"{name}.gain", f"{name}_scale") + norm
 
 
 SPLIT = '''

@@ -62,8 +62,14 @@ def _rows(w: ModuleWriter, region: Region) -> str:
 
 
 def _readout(w: ModuleWriter, region: Region, x: Expr) -> Expr:
-    out = linear(w, region, x)
+    out = _tied(w, region, x) if region.option("tied") else linear(w, region, x)
     return Expr(w.site_factor(region, "logits", "logits_scale") + out.text)
+
+
+def _tied(w: ModuleWriter, region: Region, x: Expr) -> Expr:
+    """The embedding's own parameter, read again: it keeps one name and stays one tensor wherever the module goes."""
+    factor = w.tensor_factor(region, "weight", f"{region.name}_scale", use=1)
+    return Expr(f"F.linear({factor}{x.factor if factor else x.text}, self.{w.tensor(region, 'weight').storage.name})")
 
 
 EMITTERS: dict[str, Emitter] = {

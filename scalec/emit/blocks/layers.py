@@ -6,6 +6,7 @@ from scalec.emit.blocks.sequence import Emitter
 from scalec.emit.modules import Expr, ModuleWriter
 from scalec.program.program import Region
 
+RMS_EPS = ["eps=1e-5"]  # as LayerNorm's; torch's own default depends on the dtype
 ACTIVATIONS = {
     "identity": "{}",
     "relu": "F.relu({})",
@@ -15,7 +16,7 @@ ACTIVATIONS = {
     "tanh": "torch.tanh({})",
     "sigmoid": "torch.sigmoid({})",
 }
-NORMS = {"layer": ("nn.LayerNorm", "bias=False", "elementwise_affine=False")}
+NORMS = {"layer": "nn.LayerNorm", "rms": "nn.RMSNorm"}
 
 
 def linear(w: ModuleWriter, region: Region, x: Expr) -> Expr:
@@ -25,25 +26,40 @@ def linear(w: ModuleWriter, region: Region, x: Expr) -> Expr:
 def matrix(w: ModuleWriter, region: Region, local: str, name: str, x: Expr) -> Expr:
     """A weight on its input. A forward multiplier goes on the input: at a readout the smaller side."""
     fan_out, fan_in = map(w.whole, w.tensor(region, local).shape)
-    module = w.attribute(name, f"nn.Linear({fan_in}, {fan_out}, bias=False)")
+    bias = "bias" if local == "weight" else f"{local}.bias"
+    biased = bias in dict(region.tensors)
+    module = w.attribute(name, f"nn.Linear({fan_in}, {fan_out}{'' if biased else ', bias=False'})")
     factor = w.tensor_factor(region, local, f"{name}_scale")
-    return Expr(f"{module}({factor}{x.factor if factor else x.text})")
+    scaled = f"{factor}{x.factor if factor else x.text}"
+    shift = w.tensor_factor(region, bias, f"{name}_bias_scale") if biased else ""
+    if not shift:
+        return Expr(f"{module}({scaled})")
+    return Expr(f"F.linear({scaled}, {module}.weight, {shift}{module}.bias)")
 
 
 def _act(w: ModuleWriter, region: Region, x: Expr) -> Expr:
-    return activation(region, "function", x)
+    return activation(str(region.option("function")), x)
 
 
-def activation(region: Region, option: str, x: Expr) -> Expr:
-    return Expr(ACTIVATIONS[str(region.option(option))].format(x.text))
+def activation(function: str, x: Expr) -> Expr:
+    return Expr(ACTIVATIONS[function].format(x.text))
 
 
 def _norm(w: ModuleWriter, region: Region, x: Expr) -> Expr:
-    module, with_gain, without = NORMS[str(region.option("kind"))]
-    gain = region.option("gain")
-    norm = w.attribute(region.name, f"{module}({w.size(region, 'width')}, {with_gain if gain else without})")
-    factor = w.tensor_factor(region, "gain", f"{region.name}_scale") if gain else ""
-    return Expr(f"{factor}{norm}({x.text})")
+    kind, name = str(region.option("kind")), region.name
+    gain, bias = region.option("gain"), region.option("bias")
+    options = RMS_EPS if kind == "rms" else []
+    if not gain:
+        options = [*options, "elementwise_affine=False"]
+    elif kind == "layer" and not bias:
+        options = ["bias=False"]
+    norm = w.attribute(name, f"{NORMS[kind]}({', '.join([w.size(region, 'width'), *options])})")
+    factor = w.tensor_factor(region, "gain", f"{name}_scale") if gain else ""
+    shift = w.tensor_factor(region, "bias", f"{name}_bias_scale") if bias else ""
+    if not bias or not (factor or shift):
+        return Expr(f"{factor}{norm}({x.text})")
+    parts = (x.text, f"{norm}.normalized_shape", f"{factor}{norm}.weight", f"{shift}{norm}.bias", f"{norm}.eps")
+    return Expr(f"F.layer_norm({', '.join(parts)})")
 
 
 def call(w: ModuleWriter, region: Region, name: str, x: Expr, *beside: str) -> Expr:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from scalec.emit.blocks.layers import activation, call, matrix
 from scalec.emit.blocks.sequence import Emitter
 from scalec.emit.modules import Expr, ModuleWriter
+from scalec.program.blocks.mlp import GATES
 from scalec.program.program import Region
 
 
 def _mlp(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     m = w.child()
-    hidden = activation(region, "act", matrix(m, region, "up", "up", Expr("x")))
-    active = m.site_factor(region, "act", "act_scale") + hidden.text
-    return call(w, region, m.define("MLP", matrix(m, region, "down", "down", Expr(active))), x)
+    word = str(region.option("act"))
+    gate = matrix(m, region, "gate", "gate", Expr("x")) if word in GATES else None
+    hidden = matrix(m, region, "up", "up", Expr("x"))
+    active = activation(GATES.get(word, word), gate or hidden)
+    product = f"{active.text} * {hidden.text}" if gate else active.text
+    scaled = m.short(Expr(m.site_factor(region, "act", "act_scale") + product))
+    return call(w, region, m.define("MLP", matrix(m, region, "down", "down", scaled)), x)
 
 
 EMITTERS: dict[str, Emitter] = {

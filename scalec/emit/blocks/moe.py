@@ -24,7 +24,7 @@ def _moe(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     m.init += FEWER
     route = _route(m, region)
     up, down = _stack(m, region, "up"), _stack(m, region, "down")
-    act = f"{down}{activation(region, 'act', Expr(f'{up}up')).text}"
+    act = f"{down}{activation(str(region.option('act')), Expr(f'{up}up')).text}"
     m.statements(*FORWARD)
     m.methods += [*PATH, *route, *ACT.format(act=act).splitlines(), *WAYS]
     return call(w, region, m.define("MoE", Expr("out.unflatten(0, x.shape[:-1])")), x)

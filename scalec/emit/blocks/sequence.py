@@ -16,5 +16,5 @@ def emit_sequence(w: ModuleWriter, regions: Iterable[Region], x: Expr) -> Expr:
     for region in regions:
         if not w.depth and region.kind != "act" and x.text != w.argument:
             x = Expr(w.own(x))
-        x = w.short(EMITTERS[region.kind](w, region, x))
-    return x
+        x = EMITTERS[region.kind](w, region, w.short(x))
+    return w.short(x) if w.depth else x

@@ -14,14 +14,5 @@ from scalec.program.building import BlockSpec
 GROUPS = (ends, layers, attention, mlp, moe, vision, conditioning, composition, streams)
 BLOCKS: Mapping[str, BlockSpec] = {spec.kind: spec for group in GROUPS for spec in group.SPECS}
 
-# Blocks and options of the language that this version does not lower yet: said so, never guessed.
+# Blocks of the language that this version does not lower yet: said so, never guessed.
 PLANNED_BLOCKS = ("lora", "sparse", "dropout")
-PLANNED_OPTIONS = (
-    "kv_heads",
-    "rope",
-    "qk_norm",
-    "tied",
-    "bias",
-    "rms",
-    "swiglu",
-)

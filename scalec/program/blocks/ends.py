@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from scalec import catalogue as codes
 from scalec.program import ops
-from scalec.program.blocks.layers import matrix
+from scalec.program.blocks.layers import BIAS, matrix
 from scalec.program.building import Block, BlockSpec, Builder, Option, Positions, Value
-from scalec.symbolic.formula import UNIT, divide, number
+from scalec.program.program import Use
+from scalec.symbolic.formula import UNIT, Formula, divide, number
+from scalec.symbolic.text import plain
 
 
 def _input(b: Builder, at: Block, x: Value) -> Value:
@@ -20,7 +22,8 @@ def _embed(b: Builder, at: Block, x: Value) -> Value:
     vocabulary, width = at.size("vocabulary"), at.size("width")
     b.positions = Positions(at.path, at.size("context") if "context" in at.options else None)
     tokens = b.emit(ops.Input(f"{at.path}.tokens", vocabulary, one_hot=True))
-    at.tensor("weight", "embedding", fan_in=UNIT, fan_out=width, shape=(vocabulary, width), layout="in_out")
+    table = at.tensor("weight", "embedding", fan_in=UNIT, fan_out=width, shape=(vocabulary, width), layout="in_out")
+    b.table = b.table if at.place.within else table
     return Value(b.emit(ops.Linear(at.path, tokens, at.path)), width)
 
 
@@ -63,10 +66,32 @@ def _sincos(b: Builder, at: Block, x: Value, positions: Positions) -> Value:
 def _readout(b: Builder, at: Block, x: Value) -> Value:
     size = at.size("size")
     at.options |= {"input": x.width, "positions": b.positions is not None}
-    out = matrix(b, at, x, size, "readout", "weight", at.path)
+    out = _tied(b, at, x, size) if at.flag("tied") else matrix(b, at, x, size, "readout", "weight")
     site = at.site("logits", "logits", path=b.unique("logits"))
     scaled = b.emit(ops.Scale(site, out.name, site))
     return Value(b.emit(ops.Output(f"{site}.out", scaled, size)), size)
+
+
+def _tied(b: Builder, at: Block, x: Value, size: Formula) -> Value:
+    """The embedding's rows as weights: one tensor, two uses, the first of them transposed."""
+    place = next((i for i, tensor in enumerate(b.tensors) if tensor.path == b.table), None)
+    if place is None or at.flag("bias"):
+        what = "has no bias" if at.flag("bias") else "reads the table of `embed`, and the network has none"
+        b.reporter.fail(codes.OPTION, f"a tied readout {what}", at.node.span, helps=["leave `tied` away"])
+    table = b.tensors[place]
+    if table.shape != (size, x.width):
+        (rows, row), (here, width) = map(plain, table.shape), map(plain, (size, x.width))
+        b.reporter.fail(
+            codes.BLOCK_PLACE,
+            "a tied readout has the sizes of `embed`",
+            at.node.span,
+            notes=[f"the table has {rows} rows of {row}, the readout would have {here} of {width}"],
+        )
+    shape_class = b.shape_class(table.shape, x.width, size)
+    use = Use(x.width, size, role="readout", shape_class=shape_class, within=at.within)
+    b.tensors[place] = replace(table, uses=(replace(table.uses[0], transposed=True), use))
+    at.tensors["weight"] = table.path
+    return Value(b.emit(ops.Linear(at.path, x.name, table.path, use=1)), size)
 
 
 SPECS = (
@@ -84,5 +109,5 @@ SPECS = (
         _position,
         "position",
     ),
-    BlockSpec("readout", (Option("size", "size", 0),), _readout, "readout"),
+    BlockSpec("readout", (Option("size", "size", 0), Option("tied", "flag", default=False), BIAS), _readout, "readout"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from scalec import catalogue as codes
 from scalec.program import ops
 from scalec.program.building import Block, BlockSpec, Builder, Option, Value
 from scalec.symbolic.formula import Formula
@@ -22,15 +23,35 @@ NONLINEARITIES: dict[str, ops.Nonlinearity] = {
 }
 
 
-def matrix(b: Builder, at: Block, x: Value, fan_out: Formula, role: str, local: str, path: str) -> Value:
-    """A dense weight without bias: `out = W x`."""
-    at.tensor(local, role, fan_in=x.width, fan_out=fan_out, shape=(fan_out, x.width), layout="out_in")
-    return Value(b.emit(ops.Linear(path, x.name, path)), fan_out)
+BIAS = Option("bias", "flag", default=False)
+
+
+def matrix(b: Builder, at: Block, x: Value, fan_out: Formula, role: str, local: str) -> Value:
+    """A dense weight and, where the block has biases, one of those: `out = W x + b`."""
+    path = at.tensor(local, role, fan_in=x.width, fan_out=fan_out, shape=(fan_out, x.width), layout="out_in")
+    out = b.emit(ops.Linear(path, x.name, path))
+    return Value(bias(b, at, out, "bias" if local == "weight" else f"{local}.bias", fan_out), fan_out)
+
+
+def bias(b: Builder, at: Block, x: str, local: str, length: Formula) -> str:
+    """`x + b` where the block has biases, else `x`."""
+    if not at.flag("bias"):
+        return x
+    path = at.vector(local, "bias", length)
+    return b.emit(ops.Bias(path, x, path))
+
+
+def normalised(b: Builder, x: str, path: str, length: Formula, centred: bool, gain: str | None) -> str:
+    """A norm over `length` coordinates, with its gain if it has one."""
+    if gain is None:
+        return b.emit(ops.Normalise(path, x, length, centred))
+    normal = b.emit(ops.Normalise(f"{path}.normal", x, length, centred))
+    return b.emit(ops.Gain(path, normal, gain))
 
 
 def _linear(b: Builder, at: Block, x: Value) -> Value:
     at.options["input"] = x.width
-    return matrix(b, at, x, at.size("size"), "linear", "weight", at.path)
+    return matrix(b, at, x, at.size("size"), "linear", "weight")
 
 
 def _act(b: Builder, at: Block, x: Value) -> Value:
@@ -39,18 +60,22 @@ def _act(b: Builder, at: Block, x: Value) -> Value:
 
 def _norm(b: Builder, at: Block, x: Value) -> Value:
     at.options["width"] = x.width
-    centred = at.word("kind") == "layer"
-    if not at.flag("gain"):
-        return Value(b.emit(ops.Normalise(at.path, x.name, x.width, centred)), x.width)
-    normal = b.emit(ops.Normalise(f"{at.path}.normal", x.name, x.width, centred))
-    at.vector("gain", "norm.gain", x.width)
-    return Value(b.emit(ops.Gain(at.path, normal, f"{at.path}.gain")), x.width)
+    if at.flag("bias") and not (at.word("kind") == "layer" and at.flag("gain")):
+        b.reporter.report(
+            codes.OPTION, "only `norm(layer)` with its gain has a bias", at.node.span, helps=["leave `bias` away"]
+        )
+    gain = at.vector("gain", "norm.gain", x.width) if at.flag("gain") else None
+    out = normalised(b, x.name, at.path, x.width, at.word("kind") == "layer", gain)
+    return Value(bias(b, at, out, "bias", x.width), x.width)
 
 
 SPECS = (
-    BlockSpec("linear", (Option("size", "size", 0),), _linear, "linear"),
+    BlockSpec("linear", (Option("size", "size", 0), BIAS), _linear, "linear"),
     BlockSpec("act", (Option("function", "word", 0, tuple(NONLINEARITIES)),), _act, "act"),
     BlockSpec(
-        "norm", (Option("kind", "word", 0, ("layer",), "layer"), Option("gain", "flag", default=True)), _norm, "norm"
+        "norm",
+        (Option("kind", "word", 0, ("layer", "rms"), "layer"), Option("gain", "flag", default=True), BIAS),
+        _norm,
+        "norm",
     ),
 )
