@@ -9,7 +9,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
+from scalec.diagnostics import Reporter
+from scalec.plan import sizes as plan_sizes
 from scalec.program.program import Program
 from scalec.resolve.optimizers import Optimizer
 from scalec.resolve.rules import RuleSet
@@ -18,7 +21,7 @@ from scalec.symbolic.formula import symbols
 from scalec.syntax import nodes
 from scalec.syntax.layout import to_text
 from scalec.syntax.parser import parse
-from scalec.syntax.printer import claim_text, expression_text, ref_text, regimes_text
+from scalec.syntax.printer import claim_text, expression_text, joint_text, ref_text, regimes_text
 
 WIDE, DEEP = 256, 2  # base sizes: of what a tensor has a side of, and of everything else
 
@@ -39,13 +42,13 @@ class Start:
 def starter_text(start: Start, file: str) -> str:
     """The file; `file` is what the commands in its first comment call it."""
     name = "mine" if start.rule.path != "mine" else "ours"
-    base, target = _sizes(start, 1), _sizes(start, 2)
+    base, target, regime = _sizes(start, 1), _sizes(start, 2), _regime(start)
     file = shlex.quote("".join(char if char.isprintable() else "?" for char in file))
     lines = [
         f"# Rule `{start.rule.path}` on network `{start.network.path}`, to begin with.",
         f"#   scalec check {file}",
-        f"#   scalec plan {file} --network {start.network.path} --at {target}",
-        f"#   scalec compile {file} --network {start.network.path} --at {target} -o out",
+        f"#   scalec plan {file} --network {start.network.path} --at {target}{regime}",
+        f"#   scalec compile {file} --network {start.network.path} --at {target}{regime} -o out",
         *(f"use {pack}" for pack in start.packs),
         "",
         "# Everything that the parent says holds, until a later clause says otherwise.",
@@ -64,13 +67,28 @@ def _sizes(start: Start, factor: int) -> str:
     """`N=256,L=2`: the rule's base sizes, and one for every size that nothing else determines."""
     said = {s.name: s.value for s in start.resolved.base if s.value is not None}
     sides = {s.name for t in start.program.tensors for side in t.shape for s in symbols(side)}
+    wide = next((w for w in range(WIDE, 2 * WIDE) if _is_whole(start.program, w)), WIDE)
     sizes = {}
     for dim in start.program.dimensions:
         if dim.name in said:
             sizes[dim.name] = expression_text(said[dim.name]) + (f"*{factor}" if factor > 1 else "")
         elif dim.default is None and dim.fixed is None:
-            sizes[dim.name] = str((WIDE * factor) if dim.name in sides else DEEP)
+            sizes[dim.name] = str((wide * factor) if dim.name in sides else DEEP)
     return ",".join(f"{name}={size}" for name, size in sizes.items())
+
+
+def _is_whole(program: Program, wide: int) -> bool:
+    """Whether the network can be built at a width, its heads and all that follows from defaults."""
+    reporter = Reporter()
+    free = [d.name for d in program.dimensions if d.default is None and d.fixed is None]
+    plan_sizes.target(program, dict.fromkeys(free, Fraction(wide)), {}, reporter)
+    return not reporter.diagnostics
+
+
+def _regime(start: Start) -> str:
+    """A regime to begin with where the rule has clauses under some."""
+    named = [found for clause in start.resolved.clauses for group in clause.around.under for found in group]
+    return f" --regime {joint_text(named[0].joint).replace(' ', '')}" if named else ""
 
 
 def _run(start: Start) -> Iterator[str]:
