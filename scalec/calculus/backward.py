@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from scalec.calculus import transfer
-from scalec.calculus.components import ABSENT, Vector, changed, dot, initial, joined, prune, sum_over, union
+from scalec.calculus import rows, transfer
+from scalec.calculus.components import ABSENT, Vector, changed, initial, joined, prune, sum_over, union
 from scalec.calculus.forward import ROUNDS, Forward, Terms, regrouped, same
 from scalec.calculus.structure import Trunk
 from scalec.calculus.weights import Pass, Update
@@ -109,14 +109,12 @@ class Backward:
             case Multiply():
                 yield from zip((op.x, op.y), transfer.multiply_back(op, d, read[op.x], read[op.y], cell), strict=True)
             case Dot():
-                yield op.x, transfer.weighted(d, read[op.y], op.out)
-                yield op.y, transfer.weighted(d, read[op.x], op.out)
+                yield from zip((op.x, op.y), rows.dots_back(world, op, d, read[op.x], read[op.y]), strict=True)
             case Softmax():
                 yield op.x, transfer.softmax_back(op, d, forward.count(op), world.axis.get(op.axis or ""))
             case Mix():
-                yield op.weights, dot(world.length[op.x], d, read[op.x], op.out)
-                share = transfer.weighted(read[op.weights], d, op.out)
-                yield op.x, share if op.axis else transfer.scale(forward.count(op), share, op.out)
+                both = rows.mix_back(world, op, d, read[op.weights], read[op.x])
+                yield from zip((op.weights, op.x), both, strict=True)
             case Reshape():
                 yield op.x, regrouped(not op.split, world.axis[op.axis], d)
             case Broadcast():

@@ -176,7 +176,7 @@ def union(*vectors: Iterable[Component]) -> Vector:
     """The sum of vectors, component by component. Nothing is dropped because there is much.
 
     A component goes only where another of the same part and word is nowhere smaller and
-    idiosyncratic along no other axis. Two that tie but differ as monomials both stay.
+    idiosyncratic along no other axis. Of two that tie but differ as monomials the simpler one stays.
     """
     kept: dict[tuple[object, ...], list[Component]] = {}
     for vector in vectors:
@@ -193,7 +193,7 @@ def union(*vectors: Iterable[Component]) -> Vector:
 def _covers(big: Component, small: Component) -> bool:
     if not (big.deps <= small.deps and small.order <= big.order):
         return False
-    return big.order is small.order or not small.order.ties(big.order)
+    return big.order.simplicity <= small.order.simplicity or not big.order <= small.order
 
 
 def prune(vector: Vector) -> Vector:
@@ -262,7 +262,7 @@ def each(vector: Vector, change: Callable[[Component], Component]) -> Vector:
     return tuple(change(c) for c in vector)
 
 
-def scalars(vector: Vector) -> Vector:
+def scalars(vector: Iterable[Component]) -> Vector:
     """The sizes of a vector without its directions, one for each part and deps."""
     return union(replace(c, word=(), root="") for c in vector)
 
@@ -308,20 +308,24 @@ def product(c: Component, factor: Component, rule: str, at: str) -> Component:
 
 def dot(length: Magnitude, x: Vector, y: Vector, at: str) -> Vector:
     """`sum of x_i y_i` over `length` coordinates: coherent for components that point the same way."""
+    apart = (
+        _times(a, b, length.root, "a dot product of independent vectors", at) for a in scalars(x) for b in scalars(y)
+    )
+    return scalars((*apart, *aligned(length, x, y, at)))
+
+
+def aligned(length: Magnitude, x: Vector, y: Vector, at: str) -> Vector:
+    """The coherent part of a dot product."""
     along: dict[tuple[object, ...], list[Component]] = {}
     for b in y:
         along.setdefault(b.direction, []).append(b)
     pairs = ((a, b) for a in x for b in along.get(a.direction, ()))
-    aligned = (
+    return scalars(
         _times(a, b, length, "a dot product of aligned vectors", at).times(
             _others(a, b, length).inverse, "of the copies summed before, one meets itself", at
         )
         for a, b in pairs
     )
-    apart = (
-        _times(a, b, length.root, "a dot product of independent vectors", at) for a in scalars(x) for b in scalars(y)
-    )
-    return scalars((*apart, *aligned))
 
 
 def _others(a: Component, b: Component, length: Magnitude) -> Magnitude:

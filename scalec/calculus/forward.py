@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
-from scalec.calculus import transfer
+from scalec.calculus import rows, transfer
 from scalec.calculus.components import (
     ABSENT,
     Component,
@@ -18,7 +18,6 @@ from scalec.calculus.components import (
     Link,
     Vector,
     changed,
-    dot,
     each,
     initial,
     joined,
@@ -131,13 +130,13 @@ class Forward:
             case Multiply():
                 return transfer.multiply(op, read[op.x], read[op.y], cell)
             case Dot():
-                return self.dot(op, read[op.x], read[op.y])
+                return rows.dots(world, op, read[op.x], read[op.y])
             case Softmax():
                 return union(transfer.softmax_constant(op, self.count(op)), self.softmax(op, read[op.x]))
             case Mix():
-                return self.mix(op, read[op.weights], read[op.x])
+                return rows.mix(world, op, read[op.weights], read[op.x])
             case Reshape():
-                return self.reshape(op, read[op.x])
+                return regrouped(op.split, world.axis[op.axis], read[op.x])
             case Gather() | Output() | Broadcast():
                 return read[op.x]
             case Repeat():
@@ -187,25 +186,11 @@ class Forward:
         count = self.world.copies(within[-1]).count
         return each(effective, lambda c: c.times(count, f"made by each of {within[-1].axis}", op.out))
 
-    # ---- operations that reach and forward share -----------------------------------------------
-    def count(self, op: Softmax | Mix) -> Magnitude:
+    def count(self, op: Softmax) -> Magnitude:
         return self.world.order(op.count, op.out, "count")
-
-    def dot(self, op: Dot, x: Vector, y: Vector) -> Vector:
-        return dot(self.world.order(op.length, op.out, "length"), x, y, op.out)
-
-    def mix(self, op: Mix, weights: Vector, x: Vector) -> Vector:
-        """Over positions of the data the terms have much in common: the law of large numbers."""
-        terms = transfer.weighted(weights, x, op.out)
-        if op.axis is not None:
-            return sum_over(self.world.axis[op.axis], terms, op.out)
-        return transfer.scale(self.count(op), terms, op.out)
 
     def softmax(self, op: Softmax, part: Vector) -> Vector:
         return transfer.softmax(op, part, self.count(op), self.world.axis.get(op.axis or ""))
-
-    def reshape(self, op: Reshape, x: Vector) -> Vector:
-        return regrouped(op.split, self.world.axis[op.axis], x)
 
     # ---- repeated blocks ---------------------------------------------------------------------
     def _repeat(self, op: Repeat) -> Vector:
@@ -247,18 +232,20 @@ def regrouped(split: bool, axis: Copies, x: Vector) -> Vector:
     """Coordinates laid out as copies are drawn afresh for each; laid back, they are one vector again.
 
     Copies that were all the same make a vector that repeats itself. A mark remembers it: laid out again,
-    whatever points along that vector is the same for every copy.
+    whatever points along that vector is the same for every copy. What the vector was multiplied with before
+    is as it was: its letters do not change.
     """
     return each(x, lambda c: _split(axis, c) if split else _merged(axis, c))
 
 
 def _split(axis: Copies, c: Component) -> Component:
     repeats = bool(c.word) and c.word[0].name == (axis.name, "mark")
-    return transfer.marked(c, axis.name, c.order.cell) if repeats else c.spread(frozenset({axis}))
+    return transfer.marked(c, axis.name, c.order.cell) if repeats else c.written(c.word, c.deps | {axis})
 
 
 def _merged(axis: Copies, c: Component) -> Component:
-    return c.gathered(axis) if axis in c.deps else transfer.marked(c, axis.name, c.order.cell)
+    alone = axis in c.deps
+    return c.written(c.word, c.deps - {axis}) if alone else transfer.marked(c, axis.name, c.order.cell)
 
 
 def same(first: Vector, second: Vector) -> bool:

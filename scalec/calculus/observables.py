@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from scalec.calculus import transfer
+from scalec.calculus import rows, transfer
 from scalec.calculus.components import Vector, initial, sum_over, union
-from scalec.calculus.forward import Forward, TermName
-from scalec.calculus.structure import Structure, inputs
+from scalec.calculus.forward import Forward, TermName, regrouped
+from scalec.calculus.structure import Structure
 from scalec.program.ops import (
     Bias,
     Dot,
@@ -146,16 +146,13 @@ class Carrier:
             case Softmax():
                 return forward.softmax(op, part)
             case Multiply() | Dot():
-                other = read[next((x for x in inputs(op) if x != name), name)]
-                if isinstance(op, Dot):
-                    return forward.dot(op, part, other)
-                x, y = (part, other) if name == op.x else (other, part)
-                return transfer.multiply(op, x, y, cell)
+                x, y = (part, read[op.y]) if name == op.x else (read[op.x], part)
+                return rows.dots(world, op, x, y) if isinstance(op, Dot) else transfer.multiply(op, x, y, cell)
             case Mix():
                 weights, x = (part, read[op.x]) if name == op.weights else (read[op.weights], part)
-                return forward.mix(op, weights, x)
+                return rows.mix(world, op, weights, x)
             case Reshape():
-                return forward.reshape(op, part)
+                return regrouped(op.split, world.axis[op.axis], part)
             case _:
                 return part
 

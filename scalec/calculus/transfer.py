@@ -108,7 +108,7 @@ def weighted(scalar: Vector, x: Vector, at: str) -> Vector:
 def softmax(op: Softmax, part: Vector, count: Magnitude, axis: Copies | None) -> Vector:
     """Changes of the weights: the logits' own, at most order 1, over the count."""
     return each(
-        _differing(scalars(part), axis),
+        _differing(part, axis),
         lambda c: _capped(c, op.out).times(count.inverse, "slope of the softmax", op.out),
     )
 
@@ -120,7 +120,7 @@ def softmax_constant(op: Softmax, count: Magnitude) -> Vector:
 
 
 def softmax_back(op: Softmax, d: Vector, count: Magnitude, axis: Copies | None) -> Vector:
-    return each(_differing(scalars(d), axis), lambda c: c.times(count.inverse, "slope of the softmax", op.out))
+    return each(_differing(d, axis), lambda c: c.times(count.inverse, "slope of the softmax", op.out))
 
 
 def _differing(vector: Vector, axis: Copies | None) -> Vector:

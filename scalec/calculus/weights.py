@@ -37,6 +37,7 @@ class Matrix:
     `sigma`: order of the initial entries as the forward pass sees them, None if they are zero.
     `scale`: the forward multiplier. `own`: axes along which the initial draw differs. `applied`: the
     directions in which training applies the weight at all (nothing goes back into the network's input).
+    `made`: what the entries are; the vectors of a value are the rows of a matrix too.
     """
 
     tensor: str
@@ -47,6 +48,7 @@ class Matrix:
     sigma: Magnitude | None
     own: Deps = NOWHERE
     applied: tuple[Direction, ...] = ("forward", "backward")
+    made: str = "initial weights"
 
     @cached_property
     def transpose(self) -> Matrix:
@@ -70,18 +72,29 @@ class Matrix:
         return union(*(self._initial(c, self.sigma) for c in x))
 
     def _initial(self, c: Component, sigma: Magnitude) -> Vector:
-        apart = c.times(sigma * self.n.root, "initial weights, a sum over fan_in of independent terms", self.tensor)
+        apart = c.times(sigma * self.n.root, f"{self.made}, a sum over fan_in of independent terms", self.tensor)
         independent = apart.written((self._letter(c.deps), *c.word), c.deps | self.own)
-        top = c.word[0] if c.word else None
-        if top is None or top.name != (self.tensor, OPPOSITE[self.direction]):
+        popped = self._coherent(c, sigma)
+        if popped is None:
             return (independent,)
-        coherent = c.times(
-            sigma * self.n / self.m.root, "initial weights that the vector points along: a coherent sum", self.tensor
-        ).times(top.grown.inverse, "of the copies summed before, one meets its own weight", self.tensor)
-        popped = coherent.written(c.word[1:], top.below)
         # `W W^T v` with a coherent part that is not smaller acts on everything later as `v` does.
         shadowed = independent.order <= popped.order and popped.deps <= independent.deps
         return (popped,) if shadowed else (popped, independent)
+
+    def coherent(self, x: Iterable[Component]) -> Vector:
+        """The part of `W_0 x` along `v`, of vectors `x = W_0^T v`."""
+        if self.sigma is None:
+            return ABSENT
+        return union(popped for c in x if (popped := self._coherent(c, self.sigma)))
+
+    def _coherent(self, c: Component, sigma: Magnitude) -> Component | None:
+        top = c.word[0] if c.word else None
+        if top is None or top.name != (self.tensor, OPPOSITE[self.direction]):
+            return None
+        coherent = c.times(
+            sigma * self.n / self.m.root, f"{self.made} that the vector points along: a coherent sum", self.tensor
+        ).times(top.grown.inverse, "of the copies summed before, one meets its own weight", self.tensor)
+        return coherent.written(c.word[1:], top.below)
 
     def _letter(self, below: Deps) -> Letter:
         found = self._letters.get(below)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from scalec.calculus.components import Copies, Deps
+from scalec.calculus.components import Component, Copies, Deps
 from scalec.calculus.scaling import Scaling, TensorScaling
 from scalec.calculus.structure import Structure
 from scalec.calculus.weights import OPPOSITE, Direction, Matrix, Weight
@@ -89,6 +89,21 @@ class World:
 
     def copies(self, repeat: Repeat) -> Copies:
         return self.axis[repeat.axis]
+
+    # ---- vectors of the data -----------------------------------------------------------------
+    def rows(self, name: str, direction: Direction, vector: Component) -> Matrix:
+        """Vectors of this size as the rows of a matrix, one row for each position or copy."""
+        key = (name, direction, vector.order, vector.deps)
+        found = self._rows.get(key)
+        if found is None:
+            n, m = (self.length[name], self.one) if direction == "forward" else (self.one, self.length[name])
+            found = Matrix(name, direction, n, m, self.one, vector.order, vector.deps, made="vectors of the data")
+            self._rows[key] = found
+        return found
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, Direction, Magnitude, Deps], Matrix]:
+        return {}
 
     # ---- weights -----------------------------------------------------------------------------
     @cached_property

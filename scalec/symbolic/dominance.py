@@ -94,6 +94,11 @@ class Magnitude:
         return self <= other and other <= self
 
     @property
+    def simplicity(self) -> tuple[int, tuple[tuple[str, Fraction], ...]]:
+        """Of monomials that tie, the smallest is shown."""
+        return len(self.order.powers), self.order.powers
+
+    @property
     def exponent(self) -> Order:
         """The magnitude as a monomial in the scales."""
         return self.cell.regime.exponent(self.order)
@@ -132,7 +137,7 @@ class Cell:
     def larger(self, first: Magnitude, second: Magnitude) -> Magnitude:
         """The larger one; the simpler monomial where both tie. Raises `UndecidedError`."""
         if first.ties(second):
-            return min(first, second, key=lambda m: (len(m.order.powers), m.order.powers))
+            return min(first, second, key=lambda m: m.simplicity)
         if first <= second:
             return second
         if second <= first:

@@ -12,7 +12,7 @@ from scalec.program.program import Axis, Dimension, Program, Storage, Tensor, Us
 from scalec.symbolic.formula import UNIT, Formula, divide, mul, power, symbol
 from scalec.symbolic.order import ONE, Order, Regime
 
-N, L, H, F, K = (symbol("size", name) for name in ("N", "L", "H", "F", "K"))
+N, L, H, F, K, M = (symbol("size", name) for name in "NLHFKM")
 RELU = ops.Nonlinearity("relu")
 SILU = ops.Nonlinearity("silu")
 WIDTH = Regime("width", ("s",), (("N", Order.of({"s": 1})),))
@@ -79,7 +79,7 @@ class Net:
 
     def done(self, x: str, length: Formula = UNIT) -> Program:
         self.op(ops.Output("out", x, length))
-        dimensions = tuple(Dimension(name) for name in "NLHFK")
+        dimensions = tuple(Dimension(name) for name in "NLHFKM")
         return Program(self.name, dimensions, (), tuple(self.operations), tuple(self.tensors), ())
 
 
@@ -121,6 +121,37 @@ def attention(factor: Formula) -> Net:
     merged = net.op(ops.Reshape("merged", mixed, "heads", H, split=False))
     x = net.op(ops.Add("stream", (x, net.linear("o", merged, N, N))))
     net.program = net.done(net.linear("readout", net.norm(x, "norm"), N, UNIT))
+    return net
+
+
+def attentive(factor: Formula) -> Net:
+    """Pre-norm residual network of depth L with attention in its blocks, heads as wide as the stream."""
+    net = Net("attentive")
+    x = net.linear("embedding", net.data(one_hot=True), UNIT, N)
+
+    def body(carried: str) -> str:
+        x = net.norm(carried, "block.norm")
+        q, k, v = (net.linear(f"block.{name}", x, N, N) for name in "qkv")
+        weights = net.op(ops.Softmax("block.weights", net.op(ops.Dot("block.dots", q, k, N)), UNIT))
+        o = net.linear("block.o", net.op(ops.Mix("block.mixed", weights, v, UNIT)), N, N)
+        return net.op(ops.Add("block.out", (carried, net.scale(o, "block.residual", factor))))
+
+    x = net.norm(net.repeat(x, L, body), "norm")
+    net.program = net.done(net.linear("readout", x, N, UNIT))
+    return net
+
+
+def experts() -> Net:
+    """M experts under a soft router, one matrix each, between input and readout."""
+    net = Net("experts")
+    x = net.linear("input", net.data(), UNIT, N)
+    logits = net.op(ops.Reshape("logits", net.linear("router", x, N, M), "experts", M, split=True))
+    gates = net.op(ops.Softmax("gates", logits, M))
+    net.axes = (Axis("experts", M),)
+    out = net.linear("expert", x, N, N)
+    net.axes = ()
+    x = net.op(ops.Mix("sum", gates, out, M, "experts"))
+    net.program = net.done(net.linear("readout", x, N, UNIT))
     return net
 
 
