@@ -193,7 +193,7 @@ def union(*vectors: Iterable[Component]) -> Vector:
 def _covers(big: Component, small: Component) -> bool:
     if not (big.deps <= small.deps and small.order <= big.order):
         return False
-    return big.order.simplicity <= small.order.simplicity or not big.order <= small.order
+    return not big.order <= small.order or big.order.simplicity <= small.order.simplicity
 
 
 def prune(vector: Vector) -> Vector:

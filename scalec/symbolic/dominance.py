@@ -41,15 +41,17 @@ class NotMonomialError(Exception):
 class Magnitude:
     """An order seen on a cell. One object per order and cell: equality is identity.
 
-    `<=` means "nowhere larger on this cell"; it is a partial order, as cells may need splitting.
+    `<=` means "nowhere larger on this cell"; it is a partial order, as cells may need splitting. Of magnitudes
+    that tie the one of least `simplicity` is shown; no sequence of such falls for ever.
     """
 
-    __slots__ = ("_inverse", "_products", "_root", "_within", "cell", "growth", "order")
+    __slots__ = ("_inverse", "_products", "_root", "_within", "cell", "growth", "order", "simplicity")
 
     def __init__(self, cell: Cell, order: Order) -> None:
         self.cell = cell
         self.order = order
         self.growth = cell.growth(order)
+        self.simplicity = (len(order.powers), sum(abs(e) for _, e in order.powers), order.powers)
         self._products: dict[Magnitude, Magnitude] = {}
         self._root: Magnitude | None = None
         self._inverse: Magnitude | None = None
@@ -92,11 +94,6 @@ class Magnitude:
     def ties(self, other: Magnitude) -> bool:
         """Equal in every direction of the cell, though perhaps not as monomials."""
         return self <= other and other <= self
-
-    @property
-    def simplicity(self) -> tuple[int, tuple[tuple[str, Fraction], ...]]:
-        """Of monomials that tie, the smallest is shown."""
-        return len(self.order.powers), self.order.powers
 
     @property
     def exponent(self) -> Order:
