@@ -135,7 +135,12 @@ def cases() -> list[Case]:
         for network, rule, others in VISION
         for o in OPTIMIZERS
     ]
-    return [*mlp, *wide, *deep, *gpt, *deep_gpt, *seeing, *_llama()]
+    sparse = [
+        Case("modified", "sparse_mlp", r, "adam", d, s, o)
+        for r in ("sparse_right", "sparse_blind")
+        for d, s, o in (("Q", (1, 2, 4, 8, 16), "N=256,L=2"), ("N", WIDTHS[:4], "Q=4,L=2"))
+    ]
+    return [*mlp, *wide, *deep, *gpt, *deep_gpt, *seeing, *_llama(), *sparse]
 
 
 def _llama() -> list[Case]:

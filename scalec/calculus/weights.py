@@ -34,6 +34,7 @@ OPPOSITE: dict[Direction, Direction] = {"forward": "backward", "backward": "forw
 class Matrix:
     """One use of a weight, read in one direction: `n` coordinates summed over, `m` produced.
 
+    Of a sparse weight they count kept entries alone, the share `density` of a row or a column.
     `sigma`: order of the initial entries as the forward pass sees them, None if they are zero.
     `scale`: the forward multiplier. `own`: axes along which the initial draw differs. `applied`: the
     directions in which training applies the weight at all (nothing goes back into the network's input).
@@ -49,6 +50,7 @@ class Matrix:
     own: Deps = NOWHERE
     applied: tuple[Direction, ...] = ("forward", "backward")
     made: str = "initial weights"
+    density: Magnitude | None = None
 
     @cached_property
     def transpose(self) -> Matrix:
@@ -59,6 +61,17 @@ class Matrix:
         """The most that meeting this weight again can bring over the central limit: `max(1, (m/n)^(1/2))`."""
         cell = self.n.cell
         return cell.larger(cell.one, (self.m / self.n).root) if self.met else cell.one
+
+    @property
+    def entries(self) -> Magnitude:
+        """Parameters that are ever other than 0."""
+        kept = self.n * self.m
+        return kept if self.density is None else kept / self.density
+
+    @property
+    def dense(self) -> Magnitude:
+        """Parameters, zeros included."""
+        return self.entries if self.density is None else self.entries / self.density
 
     @property
     def met(self) -> bool:
@@ -191,7 +204,7 @@ class Weight:
     @property
     def entries(self) -> Magnitude:
         """How many parameters the tensor has, all its copies together."""
-        count = self.uses[0].n * self.uses[0].m
+        count = self.uses[0].entries
         return count if self.copies is None else count * self.copies
 
     def entry(self, passes: Iterable[Pass]) -> Magnitude | None:
@@ -251,7 +264,7 @@ class Weight:
                 # direction of its own: orthogonalisation lifts it to full size.
                 if k.deps - self.axes:
                     share = share.times(share.order.inverse, "lifted: a singular direction of its own", self.tensor)
-                share = share.times((use.n * use.m).root.inverse, "entries at unit operator norm", self.tensor)
+                share = share.times(use.dense.root.inverse, "entries at unit operator norm", self.tensor)
                 return share.times(self.lr, "learning rate", self.tensor).caused(self.tensor)
             case "declared":
                 assert self.effect is not None

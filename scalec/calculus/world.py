@@ -19,7 +19,7 @@ from scalec.program.ops import Input, Linear, Repeat, Scale
 from scalec.program.program import Program, Tensor
 from scalec.source import Span
 from scalec.symbolic.dominance import Cell, Magnitude, NotMonomialError
-from scalec.symbolic.formula import UNIT, Formula, Symbol, mul, substitute
+from scalec.symbolic.formula import UNIT, Formula, Symbol, add, mul, substitute
 from scalec.symbolic.order import Regime
 
 
@@ -84,8 +84,9 @@ class World:
 
     def _site(self, op: Scale) -> Magnitude:
         formula = self.scaling.sites.get((op.site, op.attribute), UNIT)
-        layers = mul(*(repeat.count for repeat in self.structure.within[op.out][-1:]))
-        return self.order(_layers(formula, layers), op.site, op.attribute)
+        stacks = self.program.stacks
+        late = substitute(formula, lambda s: add(stacks[s.name].last, UNIT) if s.kind == "layer" else None)
+        return self.order(late, op.site, op.attribute)
 
     def copies(self, repeat: Repeat) -> Copies:
         return self.axis[repeat.axis]
@@ -112,10 +113,9 @@ class World:
 
     def _weight(self, tensor: Tensor) -> Weight:
         rule = self.scaling.tensors[tensor.path]
-        layers = mul(*(axis.count for axis in tensor.axes[-1:]))
 
         def order(formula: Formula | None, attribute: str) -> Magnitude | None:
-            return None if formula is None else self.order(_layers(formula, layers), tensor.path, attribute)
+            return None if formula is None else self.order(formula, tensor.path, attribute)
 
         stored = [
             (self.axis[name], self.order(count, tensor.path, "count"))
@@ -127,7 +127,7 @@ class World:
         initial, lr, wd = order(rule.init, "init.std"), order(rule.lr, "lr"), order(rule.wd, "wd")
         return Weight(
             tensor.path,
-            self._matrices(tensor, rule, initial, axes, layers),
+            self._matrices(tensor, rule, initial, axes),
             rule.family,
             lr,
             order(rule.effect, "effect"),
@@ -140,24 +140,26 @@ class World:
         )
 
     def _matrices(
-        self, tensor: Tensor, rule: TensorScaling, initial: Magnitude | None, axes: Deps, layers: Formula
+        self, tensor: Tensor, rule: TensorScaling, initial: Magnitude | None, axes: Deps
     ) -> tuple[Matrix, ...]:
         own = frozenset(axis for axis in axes if axis.name not in rule.shared)
         applied = self._applied(tensor)
         rows = len(self.structure.stored[tensor.path]) > len(tensor.axes)  # each output coordinate is a copy
+        kept = None if tensor.density == UNIT else self.order(tensor.density, tensor.path, "density")
         matrices = []
         for use, scale in zip(tensor.uses, rule.scale, strict=True):
-            factor = self.order(_layers(scale, layers), tensor.path, "scale")
+            factor = self.order(scale, tensor.path, "scale")
             matrices.append(
                 Matrix(
                     tensor.path,
                     "backward" if use.transposed else "forward",
-                    self.order(use.fan_in, tensor.path, "fan_in"),
-                    self.one if rows else self.order(use.fan_out, tensor.path, "fan_out"),
+                    self.order(mul(use.fan_in, tensor.density), tensor.path, "fan_in"),
+                    self.one if rows else self.order(mul(use.fan_out, tensor.density), tensor.path, "fan_out"),
                     factor,
                     None if initial is None else initial * factor,
                     own,
                     applied,
+                    density=kept,
                 )
             )
         return tuple(matrices)
@@ -185,7 +187,3 @@ def settled(formula: Formula, program: Program, regime: Regime) -> Formula:
         return settled(dimension.default, program, regime)
 
     return substitute(formula, replace)
-
-
-def _layers(formula: Formula, count: Formula) -> Formula:
-    return substitute(formula, lambda symbol: count if symbol.kind == "layer" else None)

@@ -143,5 +143,6 @@ def _formulas(program: Program) -> Iterator[Formula]:
     yield from (axis.count for tensor in program.tensors for axis in tensor.axes)
     yield from structure.length.values()
     for tensor in program.tensors:
+        yield tensor.density
         for use in tensor.uses:
             yield from (use.fan_in, use.fan_out)

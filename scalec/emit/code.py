@@ -17,7 +17,7 @@ from scalec.symbolic.text import plain, python
 
 
 class Reader:
-    """How emitted code reads a symbol: `config.N`, `config.m_N`, `BASE_N`, `run.lr`.
+    """How emitted code reads a symbol: `config.N`, `config.m_N`, `BASE_N`, `run.lr`, `layer`.
 
     `local_ratios`: ratios are local variables there, `m_N`, as in the papers.
     """
@@ -31,7 +31,7 @@ class Reader:
         }
 
     def __call__(self, s: Symbol) -> str:
-        return self.prefix[s.kind] + s.name
+        return "layer" if s.kind == "layer" else self.prefix[s.kind] + s.name
 
     def value(self, quantity: Quantity) -> str:
         """Python text of a quantity; a number is written as a float."""

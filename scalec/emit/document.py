@@ -73,10 +73,14 @@ class TensorEntry(_Model):
 
 
 class SiteEntry(_Model):
-    """A place in the forward pass that a rule may scale."""
+    """A place in the forward pass that a rule may scale.
+
+    `values` are those of the first layer, `last` those of the last layer, where a rule tells layers apart.
+    """
 
     name: str
     values: dict[str, float]
+    last: dict[str, float]
     order: dict[str, Exponents]
     clauses: dict[str, str]
 
@@ -169,7 +173,9 @@ class _At:
 
     def site(self, s: PlannedSite) -> SiteEntry:
         said = self._said(s.numbers)
-        return SiteEntry(name=s.site.path, values=said.values, order=said.order, clauses=said.clauses)
+        ends = {name: self.plan.values(q, self.sizes) for name, q in s.numbers.items()}
+        last = {name: values[-1] for name, values in ends.items() if len(values) > 1}
+        return SiteEntry(name=s.site.path, values=said.values, last=last, order=said.order, clauses=said.clauses)
 
     def _said(self, numbers: Mapping[str, Quantity]) -> _Said:
         known = self.known.get(id(numbers))

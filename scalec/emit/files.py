@@ -49,6 +49,7 @@ def emit(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp) -> tuple[Emitt
 def _check_defaults(plan: Plan, sizes: Mapping[str, Fraction], reporter: Reporter) -> None:
     """The emitted configuration computes every default as a whole number, also where no tensor has that side."""
     for dim in plan.program.dimensions:
-        if dim.default is not None and dim.name not in plan.freed and sizes[dim.name].denominator != 1:
+        free = dim.name in plan.freed or dim.name in plan.program.shares
+        if dim.default is not None and not free and sizes[dim.name].denominator != 1:
             said = f"the default of `{dim.name}` is `{plain(dim.default)}` = {sizes[dim.name]}, not a whole number"
             reporter.report(codes.NOT_WHOLE, said, helps=[f"name the size: `--at {dim.name}=...`"])

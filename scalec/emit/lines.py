@@ -83,7 +83,7 @@ class Cells:
         return tuple(self._line(name, numbers[name]) for name in names)
 
     def _line(self, name: str, quantity: Quantity) -> Line:
-        values = tuple(self.shown(self.plan.value(quantity, sizes)) for sizes in self.columns)
+        values = tuple(" to ".join(map(self.shown, self.plan.values(quantity, sizes))) for sizes in self.columns)
         where = quantity.origins[-1].location if quantity.origins else ""
         return Line(name, self.spelled(quantity), values, where)
 

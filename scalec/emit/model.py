@@ -20,8 +20,8 @@ from scalec.emit.names import LINE, MAX_TITLE, Stamp, comment, inputs, lint, wal
 from scalec.emit.rows import Entry, rows_text
 from scalec.plan.model import Plan, PlannedTensor, Quantity
 from scalec.program.program import Dimension
-from scalec.symbolic.formula import Formula, as_number
-from scalec.symbolic.text import plain
+from scalec.symbolic.formula import UNIT, Formula, as_number
+from scalec.symbolic.text import plain, python
 
 
 def model_text(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp, reporter: Reporter) -> str:
@@ -81,6 +81,8 @@ def _header(plan: Plan, stamp: Stamp, body: str) -> str:
     if based:
         lines += ["", "# The base size: the rule's numbers hold there, and its laws say how they move."]
         lines += [f"BASE_{d.name} = {_number(plan.base[d.name])}" for d in plan.program.dimensions if d.name in based]
+    if "MASK_SEED" in body:
+        lines += ["", "# Masks are the same in every run, whatever the weights are drawn with.", "MASK_SEED = 0"]
     return "\n".join(lines)
 
 
@@ -102,12 +104,14 @@ def _config(plan: Plan, sizes: Mapping[str, Fraction], reporter: Reporter) -> st
     after = []
     for dim in plan.program.dimensions:
         given = "None" if _follows(dim) and dim.name not in plan.freed else _number(sizes[dim.name])
-        field = f"    {dim.name}: {'int | None' if _follows(dim) else 'int'} = {given}"
+        kind = "float" if dim.name in plan.program.shares else "int"
+        field = f"    {dim.name}: {f'{kind} | None' if _follows(dim) else kind} = {given}"
         about = comment(_about(dim), LINE - len(field) - len("  # ") - len(lint(dim.name)))
         lines.append(field + (f"  # {about}" if about else "") + lint(dim.name))
     for dim in _by_need(filter(_follows, plan.program.dimensions)):
         assert dim.default is not None
-        default = size_text(own, dim.default, reporter)
+        share = dim.name in plan.program.shares
+        default = python(dim.default, own) if share else size_text(own, dim.default, reporter)
         after.append(f"        if self.{dim.name} is None:")
         after += [f"            {line}" for line in statement(f"self.{dim.name} = {default}", 12)]
     after += [
@@ -275,7 +279,8 @@ def _init_weights(plan: Plan) -> str:
     draw = UNIFORM if uniform else NORMAL
     if any(t.shared_axes for t in plan.tensors):
         draw = "\n".join((SHARED, draw.replace("parameter.", "drawn."), COPIED))
-    return INIT_WEIGHTS.format(draw=draw)
+    sparse = any(t.tensor.density != UNIT for t in plan.tensors)
+    return INIT_WEIGHTS.format(draw=draw) + (MASKS if sparse else "")
 
 
 INIT_WEIGHTS = '''@torch.no_grad()
@@ -294,6 +299,11 @@ UNIFORM = """        if row.get("uniform"):
             parameter.uniform_(low, high, generator=generator)
         else:
             parameter.normal_(row["mean"], row["std"], generator=generator)"""
+MASKS = """
+    masks = torch.Generator().manual_seed(MASK_SEED)
+    for module in model.modules():
+        if isinstance(module, SparseLinear):
+            module.draw_mask(masks)"""
 
 SHARED = """        drawn = parameter[0] if row.get("shared") else parameter"""
 COPIED = """        if row.get("shared"):

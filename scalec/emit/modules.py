@@ -18,7 +18,8 @@ from scalec.emit.code import Reader, size_text
 from scalec.emit.names import LINE, provenance
 from scalec.plan.model import Plan, Quantity
 from scalec.program.program import Region, Tensor
-from scalec.symbolic.formula import Formula, as_number
+from scalec.symbolic.formula import Formula, as_number, symbols
+from scalec.symbolic.text import python
 
 LONG = LINE - 15  # an expression longer than this gets a name
 
@@ -43,6 +44,7 @@ class Library:
     reporter: Reporter
     reader: Reader = field(default_factory=Reader)
     classes: dict[str, str] = field(default_factory=dict)  # text with a hole for its name -> name
+    layered: set[str] = field(default_factory=set)  # classes that are built knowing their layer
 
     def define(self, name: str, text: str) -> str:
         """The name of the class with this text: `name`, or with a number where that is taken."""
@@ -74,6 +76,8 @@ class ModuleWriter:
         self.methods: list[str] = []
         self.depth = 0
         self.counts: Counter[str] = Counter()
+        self.repeated = False  # whether it is the body of a repeat
+        self.layered = False  # whether it is built knowing its layer
 
     # ---- values and sizes --------------------------------------------------------------------
     def size(self, region: Region, option: str) -> str:
@@ -83,6 +87,9 @@ class ModuleWriter:
 
     def whole(self, formula: Formula) -> str:
         return size_text(self.library.reader, formula, self.library.reporter)
+
+    def number(self, formula: Formula) -> str:
+        return python(formula, self.library.reader)
 
     def tensor(self, region: Region, local: str) -> Tensor:
         return self.library.plan.program.tensor[dict(region.tensors)[local]]
@@ -102,6 +109,7 @@ class ModuleWriter:
     def constant(self, name: str, quantity: Quantity) -> str:
         """A multiplier as a constant of the module, with the clauses that made it."""
         value = self.library.reader.value(quantity)
+        self.layered |= any(s.kind == "layer" for s in symbols(quantity.formula))
         self.init += provenance(quantity.origins, LINE - 8)
         return self.attribute(name, value)
 
@@ -190,7 +198,17 @@ class ModuleWriter:
 
     def define(self, name: str, result: Expr) -> str:
         """Write the class; `result` is what `forward` returns. Gives the name that the class got."""
-        return self.library.define(name, self.text(result))
+        name = self.library.define(name, self.text(result))
+        if self.layered:
+            self.library.layered.add(name)
+        return name
+
+    def built(self, name: str) -> str:
+        """The call that builds a module of a class of the file."""
+        if name not in self.library.layered:
+            return f"{name}(config)"
+        self.layered = True
+        return f"{name}(config, layer)"
 
     def text(self, result: Expr) -> str:
         """The class, with a hole for its name."""
@@ -200,7 +218,7 @@ class ModuleWriter:
         yield "class {name}(nn.Module):"
         if self.doc:
             yield from (f'    """{self.doc}"""', "")
-        yield "    def __init__(self, config: Config) -> None:"
+        yield f"    def __init__(self, config: Config{', layer: int' if self.layered else ''}) -> None:"
         yield "        super().__init__()"
         yield from (f"        {line}" for line in self.init)
         yield ""

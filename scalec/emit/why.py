@@ -53,7 +53,8 @@ def _explain(plan: Plan, title: str, value: Said) -> Iterator[str]:
     else:
         yield f"{title} = {formula_text(value)}"
         for heading, sizes in zip(headings(plan), columns(plan), strict=True):
-            yield f"  at {heading}: {plan.value(value, sizes):.6g}"
+            numbers = " to ".join(f"{number:.6g}" for number in plan.values(value, sizes))
+            yield f"  at {heading}: {numbers}"
         if value.law != UNIT:
             yield f"  at the base: {plain(value.anchor)}, and from there: {plain(value.law)}"
     yield from _clauses("by", value.origins)

@@ -175,7 +175,8 @@ class _Planner:
     # ---- tensors, sites, the run -------------------------------------------------------------
     def _tensor(self, tensor: Tensor) -> PlannedTensor:
         clauses, tunes = self._clauses(tensor), tuple(map(self._tunes, tensor.views))
-        key = (tuple((id(c), use) for c, use in clauses), tensor.uses, tensor.relative, tunes)
+        selected = tuple((id(c), use) for c, use in clauses)
+        key = (selected, tensor.uses, tensor.relative, tensor.density, tunes)
         if key not in self.shared:
             self.shared[key] = self._plan_tensor(tensor, clauses, tunes)
         planned = replace(self.shared[key], tensor=tensor)
@@ -233,12 +234,13 @@ class _Planner:
         )
 
     def _site(self, site: Site) -> PlannedSite:
-        scope = self._scope(dict(site.relative) | self.dimensions, f"site `{site.path}`")
+        layer = {"layer": f.symbol("layer", site.axes[-1].name)} if site.axes else {}
+        scope = self._scope(layer | dict(site.relative) | self.dimensions, f"site `{site.path}`")
         clauses, tunes = self._held(self.selection.of("site", site), scope), self._tunes(site)
         said = self.request.partial or any(s.attribute == "scale" for c in clauses for s in c.node.statements)
         if site.required and not said:
             self.uncovered.setdefault("scale", []).append(site.path)
-        key = (tuple(map(id, clauses)), site.attributes, site.relative, tunes)
+        key = (tuple(map(id, clauses)), site.attributes, site.relative, site.axes, tunes)
         if key not in self.shared_sites:
             self.shared_sites[key] = self._plan_site(site, clauses, tunes, scope)
         return PlannedSite(site, self.shared_sites[key])
@@ -292,7 +294,8 @@ class _Planner:
     # ---- clauses -----------------------------------------------------------------------------
     def _tensor_scope(self, tensor: Tensor) -> Scope:
         (use,) = tensor.uses
-        sizes = {"fan_in": use.fan_in, "fan_out": use.fan_out} | dict(tensor.relative) | self.dimensions
+        own = {"fan_in": use.fan_in, "fan_out": use.fan_out, "density": tensor.density}
+        sizes = own | dict(tensor.relative) | self.dimensions
         return self._scope(sizes, f"tensor `{tensor.path}`")
 
     def _scope(self, sizes: dict[str, Formula], where: str) -> Scope:

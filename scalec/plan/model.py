@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Literal
 
 from scalec.plan.truth import Guard
 from scalec.program.program import Axis, Program, Site, Tensor
 from scalec.source import Span
-from scalec.symbolic.formula import Formula, Symbol, evaluate, substitute
+from scalec.symbolic.formula import Formula, Symbol, evaluate, substitute, symbols
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,20 @@ class Plan:
         return tuple(dict.fromkeys(text for _, text in self.cites))
 
     def value(self, quantity: Quantity, sizes: Mapping[str, Fraction]) -> float:
-        """The number at a size, by the same float operations as the emitted code."""
-        number = evaluate(quantity.formula, self.environment(sizes))
-        return 1 - number if quantity.complement else number
+        """The number at a size, by the same float operations as the emitted code; of the first layer."""
+        return self.values(quantity, sizes)[0]
 
-    def environment(self, sizes: Mapping[str, Fraction]) -> Callable[[Symbol], float]:
-        """What each symbol is at a size; `run` symbols are the plan's own run quantities."""
+    def values(self, quantity: Quantity, sizes: Mapping[str, Fraction]) -> tuple[float, ...]:
+        """The number, or those of the first and the last layer where it depends on the layer."""
+        layered = any(s.kind == "layer" for s in symbols(quantity.formula))
+        ends: tuple[Literal["first", "last"], ...] = ("first", "last") if layered else ("first",)
+        found = (evaluate(quantity.formula, self.environment(sizes, end)) for end in ends)
+        return tuple(1 - number if quantity.complement else number for number in found)
+
+    def environment(
+        self, sizes: Mapping[str, Fraction], layer: Literal["first", "last"] = "first"
+    ) -> Callable[[Symbol], float]:
+        """What each symbol is at a size, in a layer; `run` symbols are the plan's own run quantities."""
 
         def look_up(s: Symbol) -> float:
             match s.kind:
@@ -164,7 +173,8 @@ class Plan:
                     assert isinstance(quantity, Quantity)
                     return self.value(quantity, sizes)
                 case "layer":
-                    raise AssertionError("a per-layer value is asked for without a layer")
+                    stack = self.program.stacks[s.name]
+                    return evaluate(stack.first if layer == "first" else stack.last, look_up)
 
         return look_up
 

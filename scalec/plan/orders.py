@@ -43,7 +43,11 @@ def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass) -> Te
 
 
 def _law(plan: Plan, quantity: Quantity) -> Formula | None:
-    """How a value moves; None where it is zero at every size, be it since the run's value is."""
+    """How a value moves; None where it is zero at every size, be it since the run's value is.
+
+    What differs from layer to layer has no one value at the base to move from: it counts as it stands.
+    """
     runs = (plan.run[s.name] for s in symbols(quantity.formula) if s.kind == "run" and s.name in plan.run)
     zero = quantity.formula == ZERO or any(isinstance(q, Quantity) and q.formula == ZERO for q in runs)
-    return None if zero else quantity.law
+    layered = any(s.kind == "layer" for s in symbols(quantity.formula))
+    return None if zero else quantity.formula if layered else quantity.law

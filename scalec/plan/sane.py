@@ -45,9 +45,9 @@ def _quantities(plan: Plan) -> Iterator[tuple[str, str, Quantity]]:
 def _reason(plan: Plan, name: str, quantity: Quantity, sizes: Mapping[str, Fraction]) -> str:
     """Why it is no value here, empty where it is one."""
     try:
-        number = plan.value(quantity, sizes)
+        numbers = plan.values(quantity, sizes)
     except (ArithmeticError, ValueError, TypeError):  # a complex number is a TypeError
         return "no number"
-    if not isfinite(number):
+    if not all(map(isfinite, numbers)):
         return "not finite"
-    return f"{number:g}, and cannot be negative" if name in NOT_NEGATIVE and number < 0 else ""
+    return f"{numbers[0]:g}, and cannot be negative" if name in NOT_NEGATIVE and numbers[0] < 0 else ""

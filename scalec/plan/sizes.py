@@ -119,6 +119,12 @@ def target(program: Program, given: Mapping[str, Fraction], base: Mapping[str, F
                 f"{what} is `{plain(formula)}`{'' if number is None else f' = {number}'}, not a positive integer",
                 notes=[f"with {values}"],
             )
+    for density, path in {t.density: t.path for t in program.tensors}.items():
+        number = _exact(density, sizes)
+        if number is None or not 0 < number <= 1:
+            reporter.report(
+                codes.OPTION, f"the density of `{path}` is `{plain(density)}` = {number}, not a number of (0, 1]"
+            )
     _check_copies(program, sizes, reporter)
     return sizes
 

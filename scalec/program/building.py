@@ -9,11 +9,14 @@ from typing import Literal
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, ScalecError
-from scalec.program.ops import Operation
-from scalec.program.program import Axis, OptionValue, Region, ShapeClass, Site, Storage, Tensor, Use
-from scalec.symbolic.formula import UNIT, Formula, FormulaError, Product, Sum, symbols
+from scalec.program.ops import Linear, Operation
+from scalec.program.program import Axis, OptionValue, Region, ShapeClass, Site, Stack, Storage, Tensor, Use
+from scalec.resolve.vocabulary import covers
+from scalec.symbolic.formula import UNIT, ZERO, Formula, FormulaError, Product, Sum, add, mul, number, symbols
 from scalec.symbolic.text import plain
 from scalec.syntax import nodes
+
+NONE: Mapping[str, Formula] = {}
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,12 @@ class SideStream:
 class Option:
     """One option of a block. `position` is its place among positional arguments, None if by name only.
 
+    A `chance` is a number of [0, 1), `roles` a list of roles of tensors.
     `default` None means that it must be given, unless `optional`.
     """
 
     name: str
-    kind: Literal["size", "word", "flag", "stream"]
+    kind: Literal["size", "word", "flag", "stream", "chance", "roles"]
     position: int | None = None
     words: tuple[str, ...] = ()
     default: OptionValue | None = None
@@ -66,7 +70,8 @@ class BlockSpec:
     `body`: it takes braces. `opens`: an input enters there, so that it stands first, in the network or in a side
     stream; `inside`: in blocks that it holds. `side`: it stands first in a side stream only. `name`: what its path
     is called where the user names nothing, None for a composition that leaves no trace in paths; `stored`: what
-    its module is called then, `name` if None.
+    its module is called then, `name` if None. `modifier`: it stands nowhere in the forward
+    pass and says something of other blocks' weights.
     """
 
     kind: str
@@ -77,6 +82,20 @@ class BlockSpec:
     body: bool = False
     opens: Literal["no", "yes", "inside"] = "no"
     side: bool = False
+    modifier: bool = False
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Where on its stream a block stands: `before` blocks precede it in the repeat around it, if there is one,
+    whose copies are counted from `first` to `last`."""
+
+    before: Formula
+    first: Formula
+    last: Formula
+
+
+START = Layer(ZERO, ZERO, ZERO)
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,7 @@ class Block:
     tensors: dict[str, str] = field(default_factory=dict)
     sites: dict[str, str] = field(default_factory=dict)
     children: list[Region] = field(default_factory=list)
+    met: set[str] = field(default_factory=set)  # of a modifier: its roles that some weight has
 
     @property
     def path(self) -> str:
@@ -130,6 +150,11 @@ class Block:
         """The side stream that an option names."""
         return self.builder.streams[self.word(name)]
 
+    def words(self, name: str) -> tuple[str, ...]:
+        value = self.options[name]
+        assert isinstance(value, tuple)
+        return value
+
     def tensor(
         self,
         local: str,
@@ -140,14 +165,19 @@ class Block:
         shape: tuple[Formula, ...],
         layout: Literal["out_in", "in_out", "flat"],
         stack: Axis | None = None,
+        density: Formula = UNIT,
+        relative: Mapping[str, Formula] = NONE,
+        stored: str | None = None,
     ) -> str:
         """Add a tensor and give its path: the block's own for its `weight`, else `block.local`.
 
-        `stack`: an axis whose copies lie in one parameter, named `local`.
+        `stack`: an axis whose copies lie in one parameter, named `local`. `relative`: sizes of this tensor beside
+        the block's; `stored`: its module, if not called as the path is.
         """
         path = self.path if local == "weight" else f"{self.path}.{local}"
         stacked = () if stack is None else (stack,)
         parameter = _parameter(local, layout) if stack is None else local
+        name = f"{stored}.weight" if stored else f"{self.stored}.{parameter}"
         self.builder.tensors.append(
             Tensor(
                 path,
@@ -155,18 +185,43 @@ class Block:
                 self.builder.shape_class(shape, fan_in, fan_out),
                 shape,
                 (Use(fan_in, fan_out),),
-                Storage(
-                    f"{self.place.stored}{self.stored}.{parameter}", layout, stacked=tuple(a.name for a in stacked)
-                ),
+                Storage(f"{self.place.stored}{name}", layout, stacked=tuple(a.name for a in stacked)),
                 (*self.place.axes, *stacked),
-                self.builder.relative(self.relative),
+                self.builder.relative({**self.relative, **relative}),
                 self.within,
+                density,
             )
         )
         self.tensors[local] = path
         if len(shape) > 1:
             self.builder.matrices.add(path)
         return path
+
+    def dense(
+        self,
+        x: Value,
+        fan_out: Formula,
+        role: str,
+        local: str,
+        *,
+        relative: Mapping[str, Formula] = NONE,
+        stored: str | None = None,
+    ) -> Value:
+        """A dense weight without bias: `out = W x`; of its entries some may be kept at 0 (`sparse`)."""
+        sparse = self.builder.modifier("sparse", role)
+        self.builder.dense.setdefault(role)
+        tensor = self.tensor(
+            local,
+            role,
+            fan_in=x.width,
+            fan_out=fan_out,
+            shape=(fan_out, x.width),
+            layout="out_in",
+            density=sparse.size("density") if sparse else UNIT,
+            relative=relative,
+            stored=stored,
+        )
+        return Value(self.builder.emit(Linear(tensor, x.name, tensor)), fan_out)
 
     def vector(self, local: str, role: str, length: Formula) -> str:
         """A gain or a bias (`gain`, `bias`, `up.bias`): its fan_in counts as 1."""
@@ -179,11 +234,11 @@ class Block:
         path: str | None = None,
         attributes: tuple[str, ...] = ("scale",),
         required: bool = False,
+        relative: Mapping[str, Formula] = NONE,
     ) -> str:
         path = path or f"{self.path}.{local}"
-        self.builder.sites.append(
-            Site(path, roles, attributes, required, self.builder.relative(self.relative), self.within)
-        )
+        sizes = self.builder.relative({**self.relative, **relative})
+        self.builder.sites.append(Site(path, roles, attributes, required, sizes, self.within, self.place.axes))
         self.sites[local] = path
         return path
 
@@ -254,6 +309,8 @@ class Builder:
         self.operations: list[Operation] = []
         self.tensors: list[Tensor] = []
         self.sites: list[Site] = []
+        self.stacks: dict[str, Stack] = {}
+        self.layer = START
         self.positions: Positions | None = None
         self.streams: dict[str, SideStream] = {}
         self.called: dict[str, str] = {}  # names of side streams and of their inputs, with their paths
@@ -263,6 +320,8 @@ class Builder:
         self.counts: dict[str, int] = {}  # the last number that `unique` gave to a path
         self.matrices: set[str] = set()  # paths of tensors with two sides
         self.modules: set[str] = set()
+        self.modifiers: list[Block] = []
+        self.dense: dict[str, None] = {}  # roles of dense weights
         self.broken = False
 
     def emit(self, operation: Operation) -> str:
@@ -282,6 +341,15 @@ class Builder:
             yield self.operations
         finally:
             self.operations, self.gates = outer
+
+    def modifier(self, kind: str, role: str) -> Block | None:
+        """What a modifier of this kind says of the dense weights of a role."""
+        for at in self.modifiers:
+            found = [r for r in at.words("on") if at.spec.kind == kind and covers(r, role)]
+            at.met.update(found)
+            if found:
+                return at
+        return None
 
     def unique(self, path: str) -> str:
         """The path itself, or with the first free number: `norm`, `norm2`, `norm3`."""
@@ -380,7 +448,8 @@ class Builder:
                 at.node.span,
                 helps=[f"`let NAME = {{ {kind}(...) ... }}` makes a side stream that later blocks read"],
             )
-        if at.spec.opens == "no" and not x.name and not self.broken:
+        reads = at.spec.opens == "no" and not at.spec.modifier
+        if reads and not x.name and not self.broken:
             self.reporter.fail(codes.BLOCK_PLACE, f"there is nothing yet that `{kind}` could read", at.node.span)
         if at.spec.opens == "yes" and at.place.within:
             at.options["argument"] = self._argument(at)
@@ -405,9 +474,22 @@ class Builder:
     @contextmanager
     def aside(self, opened: bool, depth: Formula | None) -> Iterator[None]:
         """A side stream: what is lowered inside leaves the positions and the depth of the stream alone."""
-        outer = self.positions, self.depth, self.gates
-        self.positions, self.depth, self.gates = None if opened else self.positions, depth, None
+        outer = self.positions, self.depth, self.layer, self.gates
+        self.positions, self.depth = None if opened else self.positions, depth
+        self.layer, self.gates = START, None
         try:
             yield
         finally:
-            self.positions, self.depth, self.gates = outer
+            self.positions, self.depth, self.layer, self.gates = outer
+
+    @contextmanager
+    def copies(self, axis: str, count: Formula, body: tuple[nodes.Block | nodes.Let, ...]) -> Iterator[None]:
+        """The copies of a repeated block, counted along the stream."""
+        at, each = self.layer, self.depth_of(body) or UNIT
+        after = add(at.before, mul(count, each))
+        stack = Stack(at.before, each, add(at.first, at.before), add(at.last, after, mul(number(-1), each)))
+        self.stacks[axis], self.layer = stack, Layer(ZERO, stack.first, stack.last)
+        try:
+            yield
+        finally:
+            self.layer = Layer(after, at.first, at.last)

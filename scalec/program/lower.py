@@ -5,18 +5,21 @@ Reads blocks and their options against the table in `blocks`; the table's functi
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from keyword import iskeyword
 from typing import NoReturn
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, ScalecError, did_you_mean
-from scalec.program.blocks import BLOCKS, PLANNED_BLOCKS
+from scalec.program.blocks import BLOCKS
+from scalec.program.blocks.modifiers import check_met
 from scalec.program.building import Block, BlockSpec, Builder, Option, Place, Value
 from scalec.program.program import Dimension, OptionValue, Program
 from scalec.resolve.networks import NetworkDef, NetworkDim
 from scalec.source import Span
-from scalec.symbolic.evaluate import to_formula
+from scalec.symbolic.evaluate import to_formula, to_number
 from scalec.symbolic.formula import UNIT, Formula, add, as_number, mul, symbol, symbols
 from scalec.syntax import nodes
 from scalec.syntax.printer import expression_text
@@ -29,12 +32,16 @@ def lower(network: NetworkDef, reporter: Reporter) -> Program:
     growing = frozenset(d.name for d in dimensions if d.grows)
     openers = frozenset(spec.kind for spec in BLOCKS.values() if spec.opens == "yes")
     builder = Builder(reader.block, growing, partial(_depth, reader=reader), openers, reporter)
-    root = nodes.Block("sequence", span=network.span, body=network.items)
-    at = Block(builder, root, BlockSpec("sequence", (), _nothing, None, body=True), Place(), "", "", {})
+    stated = [i for i in network.items if isinstance(i, nodes.Block) and _modifies(i)]
+    network = replace(network, items=tuple(i for i in network.items if i not in stated))
+    at = _sequence(builder, network.items, network.span)
     _check_ends(network, reporter)
     builder.broken = any(d.severity == "error" for d in reporter.diagnostics)
     builder.depth = _depth(network.items, reader)
+    builder.sequence(_sequence(builder, tuple(stated), network.span), Value("", UNIT), Place())
     builder.sequence(at, Value("", UNIT), Place())
+    if not builder.broken:
+        check_met(builder)
     reporter.stop_on_errors()
     return Program(
         network.name,
@@ -43,7 +50,18 @@ def lower(network: NetworkDef, reporter: Reporter) -> Program:
         tuple(builder.operations),
         tuple(builder.tensors),
         tuple(builder.sites),
+        builder.stacks,
     )
+
+
+def _modifies(node: nodes.Block) -> bool:
+    return node.kind in BLOCKS and BLOCKS[node.kind].modifier
+
+
+def _sequence(builder: Builder, items: tuple[nodes.Block | nodes.Let, ...], span: Span) -> Block:
+    """What holds the blocks of a network."""
+    root = nodes.Block("sequence", span=span, body=items)
+    return Block(builder, root, BlockSpec("sequence", (), _nothing, None, body=True), Place(), "", "", {})
 
 
 def _nothing(builder: Builder, at: Block, x: Value) -> Value:
@@ -162,7 +180,7 @@ class _Reader:
         spec = BLOCKS.get(node.kind)
         if spec is None:
             self._unknown(node)
-        if place.within and spec.kind == "readout":
+        if place.within and (spec.modifier or spec.kind == "readout"):
             self.reporter.fail(codes.BLOCK_PLACE, f"`{spec.kind}` cannot stand inside another block", node.span)
         if (node.body is not None) != spec.body:
             wanted = "takes blocks in braces" if spec.body else "takes no braces"
@@ -171,8 +189,6 @@ class _Reader:
         return Block(builder, node, spec, place, name, stored, self._options(builder, node, spec))
 
     def _unknown(self, node: nodes.Block) -> NoReturn:
-        if node.kind in PLANNED_BLOCKS:
-            self.reporter.fail(codes.NOT_SUPPORTED, f"block `{node.kind}` is not supported yet", node.span)
         self.reporter.fail(
             codes.UNKNOWN_WORD,
             f"unknown block `{node.kind}`",
@@ -232,12 +248,17 @@ class _Reader:
 
     def _option_value(self, builder: Builder, spec: BlockSpec, option: Option, argument: nodes.Argument) -> OptionValue:
         value = argument.value
+        if isinstance(value, tuple) != (option.kind == "roles"):
+            wanted = "takes a list, `[attention, mlp.up]`" if option.kind == "roles" else "is not a list"
+            self.reporter.fail(codes.OPTION, f"`{option.name}` of `{spec.kind}` {wanted}", argument.span)
         if isinstance(value, tuple):
-            self.reporter.fail(codes.OPTION, f"`{option.name}` of `{spec.kind}` is not a list", argument.span)
+            return tuple(path.text for path in value)
         if option.kind == "size":
             return self.size(value)
         if option.kind == "stream":
             return self._stream(builder, spec, option, value)
+        if option.kind == "chance":
+            return self._chance(option, value)
         words = option.words if option.kind == "word" else ("yes", "no")
         if not isinstance(value, nodes.Name) or value.text not in words:
             text = expression_text(value)
@@ -262,6 +283,12 @@ class _Reader:
                 helps=did_you_mean(text, builder.streams) or (f"`let {option.name} = {{ ... }}` makes one",),
             )
         return text
+
+    def _chance(self, option: Option, expr: nodes.Expr) -> Fraction:
+        value = to_number(expr, self.reporter)
+        if not 0 <= value < 1:
+            self.reporter.fail(codes.OPTION, f"`{option.name}` is {value}, not a number of [0, 1)", expr.span)
+        return value
 
     def _unknown_option(self, spec: BlockSpec, argument: nodes.Argument) -> None:
         value = argument.value

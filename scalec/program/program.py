@@ -8,6 +8,7 @@ interpretation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -15,7 +16,7 @@ from typing import Literal
 
 from scalec.program.ops import Operation
 from scalec.source import Span
-from scalec.symbolic.formula import Formula
+from scalec.symbolic.formula import UNIT, Formula, symbols
 
 ShapeClass = Literal["matrix", "input", "output", "vector", "scalar"]
 
@@ -86,6 +87,7 @@ class Tensor:
     `path` is stable and documented (`block.mlp.up`); `role` a dotted name (`mlp.up` is part of `mlp`);
     `shape` its sides as stored, see `storage.layout`; `relative` the relative sizes that exist here
     (`fan_in` and `fan_out` come from `uses`); `within` the kinds and names of the enclosing blocks.
+    `density`: the share of its entries that are ever other than 0, the same ones throughout.
     """
 
     path: str
@@ -97,6 +99,7 @@ class Tensor:
     axes: tuple[Axis, ...] = ()
     relative: tuple[tuple[str, Formula], ...] = ()
     within: tuple[str, ...] = ()
+    density: Formula = UNIT
 
     @cached_property
     def views(self) -> tuple[Tensor, ...]:
@@ -114,7 +117,7 @@ class Site:
     """A place in the forward pass that a rule may scale and that is no tensor.
 
     `roles` are the dotted names that select it (`residual`, `residual.attention`). `required`: a rule
-    must say its `scale`; elsewhere an unnamed scale is 1.
+    must say its `scale`; elsewhere an unnamed scale is 1. `axes`: the repeats around it.
     """
 
     path: str
@@ -123,9 +126,10 @@ class Site:
     required: bool = False
     relative: tuple[tuple[str, Formula], ...] = ()
     within: tuple[str, ...] = ()
+    axes: tuple[Axis, ...] = ()
 
 
-OptionValue = Formula | str | bool | Fraction
+OptionValue = Formula | str | bool | Fraction | tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -150,8 +154,25 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """The copies of a repeated block, counted along their stream from 0.
+
+    `before`: blocks that precede them in what surrounds the repeat; `each`: blocks that one copy holds, 1 if
+    nothing is repeated inside. Over all copies of what is around, the index of a copy runs from `first` to `last`.
+    """
+
+    before: Formula
+    each: Formula
+    first: Formula
+    last: Formula
+
+
+@dataclass(frozen=True)
 class Program:
-    """A network, ready to be checked, planned, applied; emitted if its regions come from the language."""
+    """A network, ready to be checked, planned, applied; emitted if its regions come from the language.
+
+    `stacks`: the repeated blocks, by axis.
+    """
 
     name: str
     dimensions: tuple[Dimension, ...]
@@ -159,6 +180,7 @@ class Program:
     operations: tuple[Operation, ...]
     tensors: tuple[Tensor, ...]
     sites: tuple[Site, ...]
+    stacks: Mapping[str, Stack] = field(default_factory=dict, hash=False)
 
     @cached_property
     def tensor(self) -> dict[str, Tensor]:
@@ -167,6 +189,11 @@ class Program:
     @cached_property
     def site(self) -> dict[str, Site]:
         return {s.path: s for s in self.sites}
+
+    @cached_property
+    def shares(self) -> frozenset[str]:
+        """Dimensions that are parts of a density: no counts, so no whole numbers."""
+        return frozenset(s.name for t in self.tensors for s in symbols(t.density))
 
     @cached_property
     def dimension(self) -> dict[str, Dimension]:

@@ -10,7 +10,7 @@ from dataclasses import fields
 from scalec.program import ops
 from scalec.program.ops import Nonlinearity, Operation
 from scalec.program.program import Dimension, Program, Region, Site, Tensor
-from scalec.symbolic.formula import Product, Sum
+from scalec.symbolic.formula import UNIT, Product, Sum
 from scalec.symbolic.text import plain
 
 INDENT = "  "
@@ -66,8 +66,9 @@ def _tensor(t: Tensor) -> str:
     uses = "; ".join(f"{plain(u.fan_in)} -> {plain(u.fan_out)}{' transposed' if u.transposed else ''}" for u in t.uses)
     axes = "".join(f" x {axis.name} = {plain(axis.count)}" for axis in t.axes)
     slice_ = "" if t.storage.slice is None else f"[{', '.join(map(plain, t.storage.slice))}]"
+    kept = "" if t.density == UNIT else f", density {plain(t.density)}"
     stored = f"{t.storage.name}{slice_} {t.storage.layout}"
-    return f"{t.path}: {t.role} {t.shape_class} ({shape}){axes}, {uses}, {stored}{_around(t)}"
+    return f"{t.path}: {t.role} {t.shape_class} ({shape}){axes}, {uses}, {stored}{kept}{_around(t)}"
 
 
 def _site(s: Site) -> str:

@@ -32,6 +32,7 @@ def _names(program: Program) -> Iterator[str]:
         yield from (f"{what} `{name}` occurs {n} times" for name, n in Counter(names).items() if n > 1)
     sides = [(t.path, s) for t in program.tensors for s in t.shape]
     sides += [(t.path, s) for t in program.tensors for use in t.uses for s in (use.fan_in, use.fan_out)]
+    sides += [(t.path, t.density) for t in program.tensors]
     places: tuple[Tensor | Site, ...] = (*program.tensors, *program.sites)
     sides += [(place.path, s) for place in places for _, s in place.relative]
     for path, side in sides:

@@ -129,11 +129,11 @@ def _python_power(base: str, exponent: Fraction) -> str:
     return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
 
 
-_PREFIX = {"size": "", "base": "base.", "ratio": "m_", "run": "run.", "layer": ""}
+_PREFIX = {"size": "", "base": "base.", "ratio": "m_", "run": "run."}
 
 
 def _plain_name(s: Symbol) -> str:
-    return _PREFIX[s.kind] + s.name
+    return "layer" if s.kind == "layer" else _PREFIX[s.kind] + s.name
 
 
 def _plain_layout(product: Product) -> tuple[list[Part], list[Part]]:
@@ -150,6 +150,8 @@ def _plain_power(base: str, exponent: Fraction) -> str:
 
 
 def _latex_name(s: Symbol) -> str:
+    if s.kind == "layer":
+        return r"\ell"
     words = s.name.replace("_", r"\_")
     name = words if len(s.name) == 1 else rf"\mathit{{{words}}}"
     match s.kind:

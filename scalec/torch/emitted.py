@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from scalec.diagnostics import Reporter
+from scalec.emit.columns import plain_number
 from scalec.emit.model import model_text
 from scalec.emit.names import Stamp
 from scalec.emit.optim import optim_text
@@ -35,7 +36,7 @@ class Emitted:
 
     def build(self, sizes: Sizes, seed: int, lr: float | None = None) -> Run:
         """The network at `sizes`, all of its dimensions, drawn from `seed` in float64, and its optimizer."""
-        config = self.model.Config(**{name: int(size) for name, size in sizes.items()})
+        config = self.model.Config(**{name: plain_number(size) for name, size in sizes.items()})
         generator = torch.Generator().manual_seed(seed)
         network: nn.Module = self.model.build_model(config, "cpu", torch.float64, generator=generator)
         optimizer: torch.optim.Optimizer = self.optim.build_optimizer(network, config, lr)

@@ -46,7 +46,7 @@ def measure_terms(run: Run, batch: Batch, steps: int, only: str | None = None) -
         first = first or seen
         F.cross_entropy(seen.logits.flatten(0, -2), batch.y.flatten()).backward()  # type: ignore[no-untyped-call]
         if step == 0:
-            slopes = {probe: _gradient(probe).clone() for probe in every}
+            slopes = {probe: probe.gradient.clone() for probe in every}
         reader = _Reader(probes, start, first, slopes, seen, step)
         terms |= {term: rms(parts) for term, parts in reader.terms()}
         for parameter in run.model.parameters():
@@ -79,9 +79,9 @@ class _Reader:
         with torch.no_grad():
             for op, layers in self.probes.layers.items():
                 yield from self._atomic(op, layers)
-                yield Term(op.tensor, "gradient", self.step), [_gradient(probe) for probe in layers]
+                yield Term(op.tensor, "gradient", self.step), [probe.gradient for probe in layers]
                 if self.step:
-                    yield Term(op.tensor, "change", self.step), [_gradient(p) - self.slopes[p] for p in layers]
+                    yield Term(op.tensor, "change", self.step), [p.gradient - self.slopes[p] for p in layers]
             yield from self._values()
 
     def _atomic(self, op: Map, layers: tuple[Probe, ...]) -> Iterator[tuple[Term, Iterable[Tensor]]]:
@@ -122,11 +122,6 @@ class _Reader:
         if self.step == 0:
             return Term(name, "init", 0), [before for before, _ in both]
         return Term(name, "delta", self.step), [now - before for before, now in both]
-
-
-def _gradient(probe: Probe) -> Tensor:
-    gradient = probe.weight.grad
-    return torch.zeros_like(probe.weight) if gradient is None else gradient
 
 
 def _dots(q: Tensor, k: Tensor, heads: int) -> Tensor:

@@ -55,6 +55,14 @@ class Probe:
     def weight(self) -> nn.Parameter:
         return self.module.get_parameter(self.local)
 
+    @property
+    def gradient(self) -> Tensor:
+        """The weight's gradient where the weight takes part at all."""
+        gradient = self.weight.grad
+        whole = torch.zeros_like(self.weight) if gradient is None else gradient
+        mask = dict(self.module.named_buffers(recurse=False)).get("mask")
+        return whole if mask is None else whole[mask]
+
     @torch.no_grad()
     def apply(self, weight: Tensor, x: Tensor | None) -> Tensor:
         """The operation with other weights; `None` is a table that is read by position: its rows."""

@@ -1,4 +1,4 @@
-"""Rule files for the emitter's tests: two usual networks, three that no pack has, a rule that scales everything."""
+"""Rule files for the emitter's tests: two usual networks, four that no pack has, a rule that scales everything."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ rule loud_mlp extends mine {
   tensor matrix, output { scale ~ 1/sqrt(fan_in);  init.std = 1/fan_in }
   tensor "first.weight" { scale = 3/4;  init = uniform;  init.std = 1/2;  lr *= 3 }
   site logits           { scale = 1/2 }
+}
+
+rule loud_modified extends mine {
+  tensor bias   { init = normal;  init.std = 1/2;  scale = 5/8 }
+  tensor lora   { init.std = 1/4;  scale = 3/4 }
+  site lora     { scale = 3/2 }
+  site residual { scale = 1/(layer + 2);  skip = sqrt(depth)/(depth + layer) }
+  site logits   { scale = 1/2 }
 }
 """
 
@@ -141,7 +149,24 @@ network tiny_tied {
 }
 """
 
-LOUD = {"tiny_mlp": "loud_mlp", "tiny_llama": "loud_llama"}
+MODIFIED = """
+network modified {
+  dims  N, L, H = N/8, r = 2, rho = 1/2
+  fixed V = 32, T = 12
+  embed(vocabulary = V, width = N)
+  position(T)
+  repeat L {
+    residual { norm(layer) attention(heads = H, causal) }
+    repeat 2 as inner { residual { linear(N) as map } }
+  }
+  repeat 2 as tail { residual { norm(layer) mlp(width = 2*N, act = identity, bias) } }
+  readout(V)
+  sparse(density = rho, on = [attention.k, mlp, linear])
+  lora(rank = r, on = [attention.q, mlp.up, linear, readout])
+}
+"""
+
+LOUD = {"tiny_mlp": "loud_mlp", "tiny_llama": "loud_llama", "modified": "loud_modified"}
 NETWORKS = {
     "tiny_gpt": GPT,
     "tiny_mlp": MLP,
@@ -150,6 +175,7 @@ NETWORKS = {
     "two_stacks": TWO_STACKS,
     "tiny_llama": LLAMA,
     "tiny_tied": TIED,
+    "modified": MODIFIED,
 }
 CASES = [(name, rule) for name in NETWORKS for rule in ("mine", LOUD.get(name, "loud"))]
 EVERYTHING = HEAD + "".join(NETWORKS.values())

@@ -52,7 +52,7 @@ def chosen(condition: str, *at: str, selector: str = "*") -> list[str]:
         ("fan_in/N = 1", ["block.square", "up"]),
         ("depth > 1", ["block.square", "up", "down"]),
         ("density < 1", []),
-        ("not density < 1", []),
+        ("not density < 1", ["block.square", "up", "down"]),
         ("density < 1 or fan_in = F", ["down"]),
         ("sqrt(fan_in) < 3*sqrt(N)", ["block.square", "up", "down"]),
         ("run.lr > 1/2 or fan_in = F", ["down"]),

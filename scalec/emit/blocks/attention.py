@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scalec.emit.blocks.layers import RMS_EPS, call, matrix
+from scalec.emit.blocks.layers import RMS_EPS, call, chance, matrix
 from scalec.emit.blocks.rotary import rotary
 from scalec.emit.blocks.sequence import Emitter
 from scalec.emit.modules import Expr, ModuleWriter, statement
@@ -24,7 +24,9 @@ def _attention(w: ModuleWriter, region: Region, x: Expr) -> Expr:
         m.statements(*(f"{local}_BHTD = {turn}({local}_BHTD)" for local in "qk"))
     output = m.site_factor(region, "output", "output_scale")
     result = matrix(m, region, "o", "o", Expr(f"{output}y_BTN"))
-    options = ["is_causal=True"] if region.option("causal") else []
+    p = chance(region, "dropout")
+    options = [f"dropout_p={m.attribute('dropout', p)} if self.training else 0.0"] if p else []
+    options += ["is_causal=True"] if region.option("causal") else []
     options += [f"scale={m.site_value(region, 'logits', 'scale')}"]
     options += ["enable_gqa=True"] if "group" in dict(region.options) else []
     m.statements(

@@ -27,7 +27,7 @@ def _modulate(w: ModuleWriter, region: Region, x: Expr) -> Expr:
         gate = matrix(m, region, "gate", "gate", Expr(beside)).text
         m.returns = "tuple[Tensor, Tensor]"
         result = Expr(f"{result.text}, {gate}")
-    module = w.attribute(region.name, f"{m.define('Modulate', result)}(config)")
+    module = w.attribute(region.name, w.built(m.define("Modulate", result)))
     called = f"{module}({x.text}, {w.read(beside)})"
     if not gated:
         return Expr(called)

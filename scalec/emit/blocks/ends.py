@@ -63,7 +63,8 @@ def _rows(w: ModuleWriter, region: Region) -> str:
 
 def _readout(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     out = _tied(w, region, x) if region.option("tied") else linear(w, region, x)
-    return Expr(w.site_factor(region, "logits", "logits_scale") + out.text)
+    scale = w.site_factor(region, "logits", "logits_scale")
+    return Expr(scale + out.factor) if scale else out
 
 
 def _tied(w: ModuleWriter, region: Region, x: Expr) -> Expr:

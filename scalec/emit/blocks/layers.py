@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+from scalec.emit.blocks.modifiers import adapted
 from scalec.emit.blocks.sequence import Emitter
 from scalec.emit.modules import Expr, ModuleWriter
 from scalec.program.program import Region
@@ -24,17 +27,8 @@ def linear(w: ModuleWriter, region: Region, x: Expr) -> Expr:
 
 
 def matrix(w: ModuleWriter, region: Region, local: str, name: str, x: Expr) -> Expr:
-    """A weight on its input. A forward multiplier goes on the input: at a readout the smaller side."""
-    fan_out, fan_in = map(w.whole, w.tensor(region, local).shape)
-    bias = "bias" if local == "weight" else f"{local}.bias"
-    biased = bias in dict(region.tensors)
-    module = w.attribute(name, f"nn.Linear({fan_in}, {fan_out}{'' if biased else ', bias=False'})")
-    factor = w.tensor_factor(region, local, f"{name}_scale")
-    scaled = f"{factor}{x.factor if factor else x.text}"
-    shift = w.tensor_factor(region, bias, f"{name}_bias_scale") if biased else ""
-    if not shift:
-        return Expr(f"{module}({scaled})")
-    return Expr(f"F.linear({scaled}, {module}.weight, {shift}{module}.bias)")
+    """A dense weight on its input, with what the network's modifiers make of it."""
+    return adapted(w, region, local, name, x)
 
 
 def _act(w: ModuleWriter, region: Region, x: Expr) -> Expr:
@@ -42,7 +36,9 @@ def _act(w: ModuleWriter, region: Region, x: Expr) -> Expr:
 
 
 def activation(function: str, x: Expr) -> Expr:
-    return Expr(ACTIVATIONS[function].format(x.text))
+    """A function on a value; the identity leaves it as it stands."""
+    written = ACTIVATIONS[function]
+    return x if written == "{}" else Expr(written.format(x.text))
 
 
 def _norm(w: ModuleWriter, region: Region, x: Expr) -> Expr:
@@ -62,13 +58,26 @@ def _norm(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     return Expr(f"F.layer_norm({', '.join(parts)})")
 
 
+def _dropout(w: ModuleWriter, region: Region, x: Expr) -> Expr:
+    module = w.attribute(region.name, f"nn.Dropout({chance(region, 'p')})")
+    return Expr(f"{module}({x.text})")
+
+
+def chance(region: Region, option: str) -> str | None:
+    """Text of an option in [0, 1), None where it is not given."""
+    value = dict(region.options).get(option)
+    assert value is None or isinstance(value, Fraction)
+    return None if value is None else repr(float(value))
+
+
 def call(w: ModuleWriter, region: Region, name: str, x: Expr, *beside: str) -> Expr:
     """The block's module on its input; `beside`: the side streams that it reads."""
-    return Expr(w.attribute(region.name, f"{name}(config)") + f"({', '.join([x.text, *map(w.read, beside)])})")
+    return Expr(w.attribute(region.name, w.built(name)) + f"({', '.join([x.text, *map(w.read, beside)])})")
 
 
 EMITTERS: dict[str, Emitter] = {
     "linear": linear,
     "act": _act,
     "norm": _norm,
+    "dropout": _dropout,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scalec.emit.blocks.layers import activation, call, matrix
+from scalec.emit.blocks.layers import activation, call, chance, matrix
 from scalec.emit.blocks.sequence import Emitter
 from scalec.emit.modules import Expr, ModuleWriter
 from scalec.program.blocks.mlp import GATES
@@ -15,8 +15,12 @@ def _mlp(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     gate = matrix(m, region, "gate", "gate", Expr("x")) if word in GATES else None
     hidden = matrix(m, region, "up", "up", Expr("x"))
     active = activation(GATES.get(word, word), gate or hidden)
-    product = f"{active.text} * {hidden.text}" if gate else active.text
-    scaled = m.short(Expr(m.site_factor(region, "act", "act_scale") + product))
+    product = Expr(f"{active.text} * {hidden.factor}") if gate else active
+    scale = m.site_factor(region, "act", "act_scale")
+    scaled = m.short(Expr(scale + product.factor) if scale else product)
+    p = chance(region, "dropout")
+    if p:
+        scaled = Expr(f"{m.attribute('dropout', f'nn.Dropout({p})')}({scaled.text})")
     return call(w, region, m.define("MLP", matrix(m, region, "down", "down", scaled)), x)
 
 

@@ -13,7 +13,7 @@ def _let(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     given = [] if region.option("opened") else [w.named(x)]
     m = ModuleWriter(w.library, *(["x"] if given else []))
     out = emit_sequence(m, region.children, Expr("x"))
-    stream = w.attribute(region.name, f"{m.define(f'{camel(region.name)}Stream', out)}(config)")
+    stream = w.attribute(region.name, w.built(m.define(f"{camel(region.name)}Stream", out)))
     arguments = ", ".join([*given, *map(w.read, m.arguments[len(given) :])])
     w.bound.add(region.name)
     w.statements(f"{region.name} = {stream}({arguments})")

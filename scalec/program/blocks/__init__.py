@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scalec.program.blocks import attention, composition, conditioning, ends, layers, mlp, moe, streams, vision
+from scalec.program.blocks import (
+    attention,
+    composition,
+    conditioning,
+    ends,
+    layers,
+    mlp,
+    modifiers,
+    moe,
+    streams,
+    vision,
+)
 from scalec.program.building import BlockSpec
 
-GROUPS = (ends, layers, attention, mlp, moe, vision, conditioning, composition, streams)
+GROUPS = (ends, layers, attention, mlp, moe, vision, conditioning, composition, streams, modifiers)
 BLOCKS: Mapping[str, BlockSpec] = {spec.kind: spec for group in GROUPS for spec in group.SPECS}
-
-# Blocks of the language that this version does not lower yet: said so, never guessed.
-PLANNED_BLOCKS = ("lora", "sparse", "dropout")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scalec import catalogue as codes
 from scalec.program import ops
-from scalec.program.blocks.layers import BIAS, matrix, normalised
+from scalec.program.blocks.layers import BIAS, DROPOUT, matrix, normalised
 from scalec.program.building import Block, BlockSpec, Builder, Option, Value
 from scalec.program.program import OptionValue
 from scalec.symbolic.formula import UNIT, Formula, divide, mul, number
@@ -133,6 +133,7 @@ SPECS = (
             Option("rope_layout", "word", None, ("halves", "pairs"), optional=True),
             Option("context", "stream", optional=True),
             BIAS,
+            DROPOUT,
         ),
         _attention,
         "attention",

@@ -51,7 +51,7 @@ def _repeat(b: Builder, at: Block, x: Value) -> Value:
         (*at.place.axes, Axis(at.path, count)),
     )
     positions = b.positions
-    with b.nested() as body:
+    with b.nested() as body, b.copies(at.path, count, at.node.body or ()):
         out = b.sequence(at, carried, inside)
     at.same_width(x, out)
     at.same_positions(positions)

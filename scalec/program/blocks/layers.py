@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from scalec import catalogue as codes
 from scalec.program import ops
+from scalec.program.blocks.modifiers import adapted
 from scalec.program.building import Block, BlockSpec, Builder, Option, Value
 from scalec.symbolic.formula import Formula
 
@@ -27,10 +28,10 @@ BIAS = Option("bias", "flag", default=False)
 
 
 def matrix(b: Builder, at: Block, x: Value, fan_out: Formula, role: str, local: str) -> Value:
-    """A dense weight and, where the block has biases, one of those: `out = W x + b`."""
-    path = at.tensor(local, role, fan_in=x.width, fan_out=fan_out, shape=(fan_out, x.width), layout="out_in")
-    out = b.emit(ops.Linear(path, x.name, path))
-    return Value(bias(b, at, out, "bias" if local == "weight" else f"{local}.bias", fan_out), fan_out)
+    """A dense weight with what the network's modifiers make of it, and a bias where the block has biases."""
+    dense = at.dense(x, fan_out, role, local)
+    out = bias(b, at, dense.name, "bias" if local == "weight" else f"{local}.bias", fan_out)
+    return adapted(b, at, x, Value(out, fan_out), role, local)
 
 
 def bias(b: Builder, at: Block, x: str, local: str, length: Formula) -> str:
@@ -69,6 +70,13 @@ def _norm(b: Builder, at: Block, x: Value) -> Value:
     return Value(bias(b, at, out, "bias", x.width), x.width)
 
 
+def _dropout(b: Builder, at: Block, x: Value) -> Value:
+    """Zeroes coordinates at random in training: no factor that moves with a size, so no operation."""
+    return x
+
+
+DROPOUT = Option("dropout", "chance", optional=True)
+
 SPECS = (
     BlockSpec("linear", (Option("size", "size", 0), BIAS), _linear, "linear"),
     BlockSpec("act", (Option("function", "word", 0, tuple(NONLINEARITIES)),), _act, "act"),
@@ -78,4 +86,5 @@ SPECS = (
         _norm,
         "norm",
     ),
+    BlockSpec("dropout", (Option("p", "chance", 0),), _dropout, "dropout"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scalec.program import ops
-from scalec.program.blocks.layers import BIAS, NONLINEARITIES, matrix
+from scalec.program.blocks.layers import BIAS, DROPOUT, NONLINEARITIES, matrix
 from scalec.program.building import Block, BlockSpec, Builder, Option, Value
 
 GATES = {"swiglu": "silu"}  # a gated unit -> the nonlinearity of its gate
@@ -27,7 +27,7 @@ def _mlp(b: Builder, at: Block, x: Value) -> Value:
 SPECS = (
     BlockSpec(
         "mlp",
-        (Option("width", "size"), Option("act", "word", None, (*NONLINEARITIES, *GATES), "gelu"), BIAS),
+        (Option("width", "size"), Option("act", "word", None, (*NONLINEARITIES, *GATES), "gelu"), BIAS, DROPOUT),
         _mlp,
         "mlp",
     ),
