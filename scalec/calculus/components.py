@@ -16,7 +16,8 @@ from typing import Literal
 
 from scalec.symbolic.dominance import Cell, Magnitude
 
-LETTERS = 4
+LETTERS = 4  # weights in a word
+MARKED = 2 * LETTERS  # and marks: at most so many together
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,8 +154,8 @@ class Component:
         return Component(self.order, "delta", self.root, self.chain, tensor, self.word, self.deps)
 
     def written(self, word: Word, deps: Deps) -> Component:
-        """Another history, the same size; of five letters the oldest is forgotten."""
-        return Component(self.order, self.part, self.root, self.chain, self.cause, word[:LETTERS], deps)
+        """Another history, the same size; of five weights the oldest is forgotten."""
+        return Component(self.order, self.part, self.root, self.chain, self.cause, _recent(word), deps)
 
     def spread(self, deps: Deps) -> Component:
         """Idiosyncratic along `deps` from now on, also where letters are popped later."""
@@ -165,6 +166,15 @@ class Component:
     def gathered(self, axis: Copies) -> Component:
         """Copies laid side by side: the axis is gone, nothing was summed."""
         return self.written(tuple(letter.over(letter.below - {axis}) for letter in self.word), self.deps - {axis})
+
+
+def _recent(word: Word) -> Word:
+    """The last weights with the marks between them: a mark is no weight that another would push out."""
+    if len(word) <= LETTERS:
+        return word
+    weights = [i for i, letter in enumerate(word) if letter.direction != "mark"]
+    end = weights[LETTERS] if len(weights) > LETTERS else len(word)
+    return word[: min(end, MARKED)]
 
 
 Vector = tuple[Component, ...]

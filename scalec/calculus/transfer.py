@@ -96,7 +96,20 @@ def multiply_back(op: Multiply, d: Vector, x: Vector, y: Vector, cell: Cell) -> 
 
 def _times_factor(x: Vector, factor: Vector, name: str, has_mean: bool, at: str, cell: Cell) -> Vector:
     sizes = scalars(factor)
-    return union(product(_marked(c, name, has_mean, cell), s, "size of the other factor", at) for c in x for s in sizes)
+    return union(_times(c, s, name, has_mean, at, cell) for c in x for s in sizes)
+
+
+def _times(c: Component, factor: Component, name: str, has_mean: bool, at: str, cell: Cell) -> Component:
+    """Of mean zero, the factor marks the word. A second time it is there squared: the mean of that is no copy's own."""
+    result = product(c, factor, "size of the other factor", at)
+    if has_mean:
+        return result
+    top = c.word[0] if c.word else None
+    if top is not None and top.name == (name, "mark"):
+        alone = result.times(top.grown.inverse, "of the copies summed before, one meets its own factor", at)
+        return alone.written(c.word[1:], top.below)
+    mark = Letter(name, "mark", cell.one, cell.one, own=factor.deps, below=c.deps)
+    return result.written((mark, *c.word), result.deps)
 
 
 def weighted(scalar: Vector, x: Vector, at: str) -> Vector:
