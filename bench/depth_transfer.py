@@ -16,7 +16,7 @@ from examples.sweep import Settings, sweep
 from examples.transfer import conclusion, curves, trials
 from scalec.api import compile_to, load
 
-RULE_FILE = demo.ROOT / "bench" / "rules" / "depth.scale"
+RULE_FILE = demo.ROOT / "bench" / "rules" / "depth_transfer.scale"
 STEADY, MOVING = "deep_completep", "deep_sp"
 DEPTHS = (2, 4, 8, 16)
 RATES = tuple(range(-11, -5))
@@ -35,7 +35,7 @@ def main() -> None:
     found = {rule: curves(losses, rule, STEADY) for rule in (STEADY, MOVING)}
     demo.plot(found, RESULTS / "depth_transfer.png", "depth")
     body = [
-        f"`bench/rules/depth.scale` at four depths, width 128, {STEPS} steps of {BATCH} sequences of {text.name},",
+        f"`bench/rules/depth_transfer.scale` at four depths, width 128, {STEPS} steps of {BATCH} sequences of {text.name},",
         f"{SEEDS} seed; loss on {demo.EVAL_SEQUENCES} held-out sequences in nats per byte.",
         "",
         *table(found, "depth"),
