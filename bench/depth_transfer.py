@@ -35,8 +35,8 @@ def main() -> None:
     found = {rule: curves(losses, rule, STEADY) for rule in (STEADY, MOVING)}
     demo.plot(found, RESULTS / "depth_transfer.png", "depth")
     body = [
-        f"`bench/rules/depth_transfer.scale` at four depths, width 128, {STEPS} steps of {BATCH} sequences of {text.name},",
-        f"{SEEDS} seed; loss on {demo.EVAL_SEQUENCES} held-out sequences in nats per byte.",
+        f"`bench/rules/depth_transfer.scale` at four depths, width 128, {STEPS} steps of {BATCH} sequences of",
+        f"{text.name}, {SEEDS} seed; loss on {demo.EVAL_SEQUENCES} held-out sequences in nats per byte.",
         "",
         *table(found, "depth"),
         "",
