@@ -301,6 +301,13 @@ OUT_OF_REACH = Code(
     "error",
     "`scalec derive` found no laws that reach the goal; what stands in each other's way is listed.",
 )
+NOT_EQUIVALENT = Code(
+    "SC518",
+    "not-equivalent",
+    "error",
+    "Two rules differ in more than gauge: with all factors moved out of the forward pass, a number still moves "
+    "otherwise.",
+)
 
 # ---- SC6xx: emission -------------------------------------------------------------------------
 RESERVED_NAME = Code(

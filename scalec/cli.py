@@ -192,6 +192,22 @@ def derive(
 
 
 @app.command()
+def equiv(
+    first: Annotated[str, typer.Argument(help="A rule, FILE:RULE, or a FILE with one rule.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    network: Network = None, optimizer: Optimizer = None,
+    absolute: Annotated[bool, typer.Option("--absolute", help="Compare values, and not only how they move.")] = False,
+    base: BaseSizes = None,
+) -> None:  # fmt: skip
+    """Prove that two rules are the same up to gauge on a network, or say where they differ."""
+    with _findings(Report.text):
+        from scalec.gauging import equivalence
+
+        rules = [_of_rule(text, network, optimizer) for text in (first, second)]
+        typer.echo(equivalence(rules[0], rules[1], absolute=absolute, base=base or ""), nl=False)
+
+
+@app.command()
 def fmt(
     paths: Annotated[list[Path] | None, typer.Argument(help="Rule files or folders; `-` or none: stdin.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; list what would change.")] = False,
@@ -287,6 +303,12 @@ def _operands(
             file, rule = name, rule or of_file
         workspace = load(Path(file))
     return workspace, Operands(rule, network, optimizer, tuple(allowed or ()))
+
+
+def _of_rule(text: str, network: str | None, optimizer: str | None) -> tuple[Workspace, Operands]:
+    """RULE, FILE:RULE or FILE."""
+    named = ".scale" in text
+    return _operands(text if named else None, None if named else text, network, optimizer, None)
 
 
 def _write(path: Path, text: str) -> None:

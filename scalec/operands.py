@@ -80,10 +80,7 @@ class Chooser:
         """The three resolved, each where it is known; no rule is one that says nothing. Raises ScalecError."""
         report = self.reporter
         found = resolve_optimizer(self.home("optimizer", optimizer), optimizer, report, None, allowed_classes)
-        if rule is None:
-            rules: RuleSet | None = RuleSet("", (), (), (), (), network.span)
-        else:
-            rules = resolve_rule(self.home("rule", rule.path), rule, [optimizer], report)
+        rules = RuleSet("", (), (), (), (), network.span) if rule is None else self._rule(rule, optimizer)
         parts = resolve_network(self.home("network", network.path), network, report)
         report.stop_on_errors()
         assert found is not None
@@ -101,6 +98,16 @@ class Chooser:
             return nodes.Ref(known[0], span=found.declaration.span) if found else None
         self._ask(kind, known)
         return None
+
+    def rule(self, rule: nodes.Ref, optimizer: str) -> RuleSet:
+        """A rule, resolved where it is known. Raises ScalecError."""
+        found = self._rule(rule, optimizer)
+        self.reporter.stop_on_errors()
+        assert found is not None
+        return found
+
+    def _rule(self, rule: nodes.Ref, optimizer: str) -> RuleSet | None:
+        return resolve_rule(self.home("rule", rule.path), rule, [optimizer], self.reporter)
 
     def only(self, kind: Kind) -> str | None:
         """The one name of a kind that the file knows; asks where there are several."""

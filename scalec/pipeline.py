@@ -67,8 +67,8 @@ def plan(workspace: Workspace, operands: Operands, request: PlanRequest) -> Plan
     subject = prepare(workspace, operands)
     reporter = Reporter()
     spans: dict[str, Span] = {}
-    at = tuple(_sizes("--at", text, spans, reporter) for text in request.at)
-    base = _sizes("--base", request.base, spans, reporter) if request.base else {}
+    at = tuple(sizes_of("--at", text, spans, reporter) for text in request.at)
+    base = sizes_of("--base", request.base, spans, reporter) if request.base else {}
     tuned = tuple(parse_tuned(request.tuned, reporter)) if request.tuned else ()
     tunes = (*tuned, *(tune for text in request.tunes if (tune := parse_tune(text, reporter))))
     regime = _regime(workspace, request.regime, reporter) if request.regime else None
@@ -243,7 +243,8 @@ def fingerprint(workspace: Workspace, operands: Operands, request: PlanRequest) 
     return hashlib.sha256("\0".join((*texts, repr(operands), repr(asked))).encode()).hexdigest()
 
 
-def _sizes(option: str, text: str, spans: dict[str, Span], reporter: Reporter) -> Mapping[str, Fraction]:
+def sizes_of(option: str, text: str, spans: dict[str, Span], reporter: Reporter) -> Mapping[str, Fraction]:
+    """The sizes that an option names, and where."""
     sizes: dict[str, Fraction] = {}
     for size in parse_sizes(Source(option, text)) if text.strip() else ():
         if size.value is None or size.name in sizes:

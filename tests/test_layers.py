@@ -19,7 +19,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"derive"}),
     frozenset({"emit", "operands"}),
     frozenset({"pipeline", "tools", "deriving"}),
-    frozenset({"checking"}),
+    frozenset({"checking", "gauging"}),
     frozenset({"torch", "cli", "api"}),
     frozenset({"scalec", "__main__"}),
 )
