@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from scalec.operands import Operands
     from scalec.resolve.load import Workspace
 
+MULTIPLIER_FREE = "multiplier_free"
+
 app = typer.Typer(
     name="scalec",
     help="Scaling rules for PyTorch: write them once, check them, plan them, compile them.",
@@ -205,6 +207,35 @@ def equiv(
 
         rules = [_of_rule(text, network, optimizer) for text in (first, second)]
         typer.echo(equivalence(rules[0], rules[1], absolute=absolute, base=base or ""), nl=False)
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(help="A rule, FILE:RULE, or a FILE with one rule.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    network: Network = None, optimizer: Optimizer = None,
+) -> None:  # fmt: skip
+    """What two rules say differently on a network, and what of it is a matter of gauge alone."""
+    with _findings(Report.text):
+        from scalec.gauging import side_by_side
+
+        rules = [_of_rule(text, network, optimizer) for text in (first, second)]
+        typer.echo(side_by_side(*rules), nl=False)
+
+
+@app.command()
+def convert(
+    rule: Annotated[str, typer.Argument(help="A rule, FILE:RULE, or a FILE with one rule.")],
+    form: Annotated[str, typer.Option(help="A rule whose gauge to take, or `multiplier_free`.")] = MULTIPLIER_FREE,
+    network: Network = None, optimizer: Optimizer = None,
+    name: Annotated[str, typer.Option(help="What to call the rule.")] = "converted",
+) -> None:  # fmt: skip
+    """Rewrite a rule in another gauge: the same training, with other factors in the forward pass or with none."""
+    with _findings(Report.text):
+        from scalec.gauging import conversion
+
+        like = None if form == MULTIPLIER_FREE else _of_rule(form, network, optimizer)
+        typer.echo(conversion(_of_rule(rule, network, optimizer), like, name), nl=False)
 
 
 @app.command()

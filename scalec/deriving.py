@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NoReturn
 
 from scalec import catalogue as codes
@@ -30,7 +29,7 @@ from scalec.plan.model import Plan
 from scalec.plan.orders import scaling
 from scalec.program.ops import Bias
 from scalec.resolve.goals import resolve_goal
-from scalec.resolve.load import Kind, Workspace, standard_files
+from scalec.resolve.load import Kind, Workspace
 from scalec.source import Source
 from scalec.symbolic.dominance import Cell
 from scalec.symbolic.order import Regime
@@ -129,16 +128,6 @@ def _resolved(workspace: Workspace, asked: Asked) -> tuple[Subject, Regime, Fram
     subject = chooser.subject(keep, network, optimizer, asked.operands.allowed_classes)
     names: list[tuple[Kind, str]] = [("network", network.path), ("optimizer", optimizer)]
     names += [("regime", part.text) for part in joint.parts] + ([("rule", keep.path)] if keep else [])
-    uses = tuple(sorted({u for kind, name in names for u in _use(chooser, kind, name)}))
+    uses = tuple(sorted({chooser.use(kind, name) for kind, name in names}))
     parent = ref_text(keep) if keep else ""
     return subject, growth, Frame(asked.name, uses, parent, ref_text(network), optimizer, growth.name, goals)
-
-
-def _use(chooser: Chooser, kind: Kind, name: str) -> Iterator[str]:
-    """How a file says that it uses what declares a name."""
-    home = chooser.home(kind, name)
-    found = home.find(kind, name, home.main, None, chooser.reporter)
-    if found is not None:
-        standard = found.unit in standard_files()
-        file = Path(home.units[found.unit].tree.span.source.name)
-        yield found.unit if standard else f'"{file if file.is_absolute() else f"./{file}"}"'

@@ -6,15 +6,17 @@ by their values. What a network fixes is no variable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
 from scalec import catalogue as codes
 from scalec.calculus.scaling import Decay, Family
-from scalec.derive.compare import differences, told
-from scalec.derive.gauge import Form, Gauges, TensorForm
+from scalec.derive.compare import Difference, differences, told
+from scalec.derive.convert import Converted, converted_text
+from scalec.derive.gauge import Form, Gauges, TensorForm, moves
+from scalec.derive.problem import DECAY, EPSILON
 from scalec.diagnostics import Reporter
 from scalec.operands import Chooser, Operands, Subject, prepare
 from scalec.pipeline import sizes_of
@@ -22,10 +24,11 @@ from scalec.plan.make import Request, make_plan
 from scalec.plan.model import Plan, PlannedTensor, Quantity
 from scalec.program.program import Program
 from scalec.resolve.load import Workspace
-from scalec.symbolic.dominance import Cell
+from scalec.symbolic.dominance import Cell, NotMonomialError, UndecidedError
 from scalec.symbolic.formula import UNIT, ZERO, Formula, Symbol, divide, mul, substitute, symbol
 from scalec.symbolic.order import Order, Regime
 from scalec.symbolic.text import plain
+from scalec.syntax.printer import ref_text
 
 NAMES = ("A", "B")
 
@@ -71,7 +74,7 @@ def equivalence(
     if found:
         Reporter().fail(
             codes.NOT_EQUIVALENT,
-            f"{names[0]} and {names[1]} are different rules {on}: {told(found[0], names)}",
+            f"{names[0]} and {names[1]} are different rules {on}: {_but(found)}{told(found[0], names)}",
             notes=[told(d, names) for d in found[1:]],
         )
     moved = [
@@ -81,6 +84,46 @@ def equivalence(
     ]
     same = "up to gauge" if moved else "number by number"
     return f"{names[0]} and {names[1]} are the same rule {on}, {same}\n{''.join(moved)}"
+
+
+def _but(found: Sequence[Difference]) -> str:
+    """Epsilon and decay alone change no order of what is trained, as long as they stay small enough."""
+    return "the same inits and rates, but " if {d.attribute for d in found} <= {EPSILON, DECAY} else ""
+
+
+def conversion(rule: tuple[Workspace, Operands], like: tuple[Workspace, Operands] | None, name: str) -> str:
+    """A rule file: the rule with the factors of another one in the forward pass, or with none. Raises ScalecError."""
+    reporter = Reporter()
+    if like is None:
+        subject, said = prepare(*rule), "with no factors in the forward pass"
+        other = None
+    else:
+        rules = pair(rule, like)
+        subject, said = rules.first, f"in the gauge of {rules.second.rule.name}"
+        other = form_of(rules.second)
+    chooser = Chooser(rule[0], reporter)
+    ref = chooser.ref("rule", rule[1].rule)
+    assert ref is not None
+    gauges, form, cell = Gauges(subject.program), form_of(subject), Cell(free(subject.program))
+    uses = tuple(sorted({chooser.use("rule", ref.path), chooser.use("optimizer", subject.optimizer.name)}))
+    words = Converted(name, uses, ref_text(ref), subject.optimizer.name, said)
+    try:
+        return converted_text(gauges, form, gauges.like(form, other), cell, words)
+    except (NotMonomialError, UndecidedError):
+        reporter.fail(codes.NO_ORDER, f"a factor of `{ref.path}` is no product of powers of sizes")
+
+
+def side_by_side(first: tuple[Workspace, Operands], second: tuple[Workspace, Operands]) -> str:
+    """A table of the laws that two rules say differently, and whether the difference is one of gauge."""
+    rules = pair(first, second)
+    one, other = form_of(rules.first), form_of(rules.second)
+    different = {(d.path, d.attribute) for d in differences(Gauges(rules.program), one, other)}
+    rows = [("", "", *(operands.rule or name for (_, operands), name in zip((first, second), NAMES, strict=True)), "")]
+    for path, name, _ in moves(one, other):
+        a, b = (f.tensors[path].numbers[name] if path in f.tensors else f.sites[path, name] for f in (one, other))
+        rows.append((path, name, plain(a), plain(b), "differs" if (path, name) in different else "gauge"))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    return "".join("  ".join(f"{c:{w}}" for c, w in zip(r, widths, strict=True)).rstrip() + "\n" for r in rows)
 
 
 # ---- from a rule to its form -----------------------------------------------------------------
@@ -97,8 +140,8 @@ def form_of(subject: Subject, base: Mapping[str, Fraction] | None = None) -> For
 
 
 def free(program: Program) -> Regime:
-    """Every size that the network leaves free grows on its own."""
-    names = [d.name for d in program.dimensions if d.grows and d.default is None]
+    """Every size that the network leaves free grows on its own, also one that has a default."""
+    names = [d.name for d in program.dimensions if d.grows]
     return Regime("every size", tuple(names), tuple((name, Order.of({name: 1})) for name in names))
 
 
@@ -125,23 +168,13 @@ def _value(made: Plan, quantity: Quantity) -> Formula:
 
 
 def relative(program: Program, formula: Formula) -> Formula:
-    """A formula in base sizes and ratios of the free sizes; what is fixed, or follows a default, says so."""
+    """A formula in base sizes and ratios to them; what the network fixes does not move."""
 
     def replace(s: Symbol) -> Formula | None:
-        dimension = program.dimension.get(s.name)
-        if dimension is None or s.kind not in ("size", "base", "ratio"):
-            return None
-        if dimension.default is not None:
-            return relative(program, _seen(dimension.default, s.kind))
+        grows = s.name in program.dimension and program.dimension[s.name].grows
         if s.kind == "size":
             base = symbol("base", s.name)
-            return mul(base, symbol("ratio", s.name)) if dimension.grows else base
-        return UNIT if s.kind == "ratio" and not dimension.grows else None
+            return mul(base, symbol("ratio", s.name)) if grows else base
+        return UNIT if s.kind == "ratio" and not grows else None
 
     return substitute(formula, replace)
-
-
-def _seen(default: Formula, kind: str) -> Formula:
-    """A default at the size, at the base, or the ratio of the two."""
-    at_base = substitute(default, lambda s: symbol("base", s.name) if s.kind == "size" else None)
-    return {"size": default, "base": at_base}.get(kind) or divide(default, at_base)

@@ -13,7 +13,7 @@ from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
 from scalec.program.lower import lower
 from scalec.program.program import Program
-from scalec.resolve.load import Kind, Workspace, load_standard
+from scalec.resolve.load import Kind, Workspace, load_standard, standard_files
 from scalec.resolve.networks import resolve_network
 from scalec.resolve.optimizers import Optimizer, resolve_optimizer
 from scalec.resolve.rules import RuleSet, resolve_rule
@@ -108,6 +108,17 @@ class Chooser:
 
     def _rule(self, rule: nodes.Ref, optimizer: str) -> RuleSet | None:
         return resolve_rule(self.home("rule", rule.path), rule, [optimizer], self.reporter)
+
+    def use(self, kind: Kind, name: str) -> str:
+        """How a file says that it uses what declares a name: `std.x`, or a path in quotes."""
+        home = self.home(kind, name)
+        found = home.find(kind, name, home.main, None, self.reporter)
+        self.reporter.stop_on_errors()
+        assert found is not None
+        if found.unit in standard_files():
+            return found.unit
+        file = home.units[found.unit].tree.span.source.name
+        return f'"{file}"' if file.startswith(("/", ".")) else f'"./{file}"'
 
     def only(self, kind: Kind) -> str | None:
         """The one name of a kind that the file knows; asks where there are several."""

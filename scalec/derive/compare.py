@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scalec.derive.gauge import Form, Gauges, TensorForm
 from scalec.derive.problem import FACTOR
-from scalec.symbolic.formula import UNIT, ZERO, Formula, Symbol, divide, evaluate, symbols
+from scalec.symbolic.formula import UNIT, ZERO, Formula, divide, evaluate, symbols
 from scalec.symbolic.text import plain
 
 FAR = 16  # times its base: where a difference is shown as a number
@@ -86,11 +86,13 @@ def _by(quotient: Formula | None) -> str:
     moving = sorted({s.name for s in symbols(quotient) if s.kind in ("ratio", "size")})
     if not moving:
         return ""
-    value = evaluate(quotient, _far)
-    factor = max(value, 1 / value)
-    where = " and ".join(f"`{name}`" for name in moving)
-    return f": where {where} {'is' if len(moving) == 1 else 'are'} {FAR} times the base, they differ by {factor:.4g}x"
+    above, below = (_factor(quotient, by) for by in (FAR, 1 / FAR))
+    where = f"{' and '.join(f'`{name}`' for name in moving)} {'is' if len(moving) == 1 else 'are'}"
+    if above == 1:
+        return f": where {where} a {FAR}th of the base, they differ by {below:.4g}x"
+    return f": where {where} {FAR} times the base, they differ by {above:.4g}x"
 
 
-def _far(symbol: Symbol) -> float:
-    return float(FAR) if symbol.kind in ("ratio", "size") else 1.0
+def _factor(quotient: Formula, far: float) -> float:
+    value = evaluate(quotient, lambda s: far if s.kind in ("ratio", "size") else 1.0)
+    return max(value, 1 / value)

@@ -6,7 +6,7 @@ the regime; of several monomials that fit, the one with the fewest and first siz
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import combinations, zip_longest
@@ -57,17 +57,25 @@ class Law:
 
 
 def laws(
-    places: Sequence[Place], targets: Mapping[str, Order], taken: Sequence[Place] = (), *, unsaid_is_one: bool = False
-) -> tuple[Law, ...]:
-    """Clauses that give every place its target and cover none of `taken`."""
-    right = {p.path for p in places if unsaid_is_one and targets[p.path] == ONE}
+    places: Sequence[Place], targets: Mapping[str, Order], taken: Sequence[Place] = (), said: Collection[str] = (),
+    *, multiply: bool = False,
+) -> tuple[Law, ...]:  # fmt: skip
+    """Clauses that give every place its target and cover none of `taken`; those `said` are right without.
+
+    A later clause overrides an earlier one, or multiplies what is there already.
+    """
+    right, left = set(said), dict(targets)
     selectors = _selectors(places, taken)
-    known = _candidates(places, targets, selectors)
+    known = _candidates(places, left, selectors)
     found: list[Law] = []
     while any(p.path not in right for p in places):
-        best = max(_steps(places, targets, selectors, known, right), key=lambda step: step[0])[1]
+        best = max(_steps(places, left, selectors, known, right), key=lambda step: step[0])[1]
         found.append(best)
-        right |= {p.path for p in places if best.selector.covers(p) and _fits(best.law, p, targets)}
+        covered = [p for p in places if best.selector.covers(p)]
+        right |= {p.path for p in covered if _fits(best.law, p, left)}
+        if multiply:
+            left |= {p.path: left[p.path] / _value(best.law, p) for p in covered}
+            known = _candidates(places, left, selectors)
     return tuple(_joined(found))
 
 
@@ -120,17 +128,13 @@ def _selectors(places: Sequence[Place], taken: Sequence[Place]) -> list[Selector
 
 # ---- monomials -------------------------------------------------------------------------------
 def _candidates(places: Sequence[Place], targets: Mapping[str, Order], selectors: Iterable[Selector]) -> list[Order]:
-    """Laws that fit all places of some selector, or of two."""
-    sets = [tuple(p for p in places if s.covers(p)) for s in selectors]
+    """Laws that fit all places of some selector, or of two words."""
+    sets = [(s, tuple(p for p in places if s.covers(p))) for s in selectors]
+    plain = [covered for s, covered in sets if not s.block and not s.words[0].startswith('"')]
+    groups = [covered for _, covered in sets] + [(*a, *b) for a, b in combinations(plain, 2)]
     known: dict[tuple[object, ...], Order | None] = {}
-    found: dict[Order, None] = {ONE: None}
-    for first in range(len(sets)):
-        for second in range(first, len(sets)):
-            group = {p.path: p for p in (*sets[first], *sets[second])}
-            law = _monomial(tuple(group.values()), targets, known)
-            if law is not None:
-                found[law] = None
-    return list(found)
+    found = (_monomial(tuple({p.path: p for p in group}.values()), targets, known) for group in groups)
+    return list(dict.fromkeys((ONE, *(law for law in found if law is not None))))
 
 
 def _monomial(
@@ -183,9 +187,11 @@ def _sayable(law: Order, place: Place) -> bool:
 
 
 def _fits(law: Order, place: Place, targets: Mapping[str, Order]) -> bool:
-    if not _sayable(law, place):
-        return False
+    return _sayable(law, place) and _value(law, place) == targets[place.path]
+
+
+def _value(law: Order, place: Place) -> Order:
     value = ONE
     for name, exponent in law.powers:
         value = value * place.sizes[name] ** exponent
-    return value == targets[place.path]
+    return value

@@ -14,13 +14,10 @@ from functools import cached_property
 
 from scalec.calculus.scaling import Decay, Family
 from scalec.calculus.structure import Structure
-from scalec.derive.problem import FACTOR
-from scalec.program.ops import Dot, Linear, Mix, Operation, Reshape, Scale
+from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE
+from scalec.program.ops import Bias, Dot, Gain, Linear, Mix, Operation, Reshape, Scale
 from scalec.program.program import Program
-from scalec.symbolic.formula import UNIT, Formula, divide, mul, power
-
-# How an attribute moves when a multiplier is multiplied by theta: its power of theta.
-SPREADS = ("init.std", "init.mean")
+from scalec.symbolic.formula import UNIT, ZERO, Formula, divide, mul, power
 
 
 @dataclass(frozen=True)
@@ -42,12 +39,15 @@ class TensorForm:
         return replace(self, numbers=moved)
 
     def _power(self, name: str) -> Fraction:
-        rate = Fraction(-2 if self.family == "sgd" else -1)
-        decay = {"l2": Fraction(2), "torch": -rate}.get(self.decay, Fraction(0))
-        moves = {FACTOR: Fraction(1), "lr": rate, "eps": Fraction(1), "wd": decay} | dict.fromkeys(
-            SPREADS, Fraction(-1)
-        )
-        return moves.get(name, Fraction(0))
+        return powers(self.family, self.decay).get(name, Fraction(0))
+
+
+def powers(family: Family, decay: Decay) -> Mapping[str, Fraction]:
+    """How an attribute moves when the multiplier is multiplied by theta: its power of theta."""
+    rate = Fraction(-2 if family == "sgd" else -1)
+    shrink = {"l2": Fraction(2), "torch": -rate}.get(decay, Fraction(0))
+    inits = dict.fromkeys((INIT, "init.mean"), Fraction(-1))
+    return {FACTOR: Fraction(1), RATE: rate, EPSILON: Fraction(1), DECAY: shrink} | inits
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,13 @@ class Gauges:
     def fixed(self) -> Mapping[str, str]:
         """Tensors and sites whose factor stays where it is, with the reason."""
         sites = {op.site: "no weight beside it takes its factor alone" for op in self._factors()}
-        tied = {t.path: "it is used at more than one place" for t in self.program.tensors if not self.free(t.path)}
+        tied = {t.path: "it starts at one, or is used twice" for t in self.program.tensors if not self.free(t.path)}
         return {path: why for path, why in {**sites, **tied}.items() if path not in self.homes}
 
     def free(self, tensor: str) -> bool:
-        """Whether a tensor is used once: a weight with two uses has two factors and one init."""
-        uses = [op for op in self.structure.operations if isinstance(op, Linear) and op.tensor == tensor]
-        return len(uses) <= 1 and len(self.program.tensor[tensor].uses) == 1
+        """Whether a tensor can be rescaled: it is used at one place, and no gain that starts at one."""
+        uses = [op for op in self.structure.operations if isinstance(op, Linear | Bias | Gain) and op.tensor == tensor]
+        return len(uses) == 1 and not isinstance(uses[0], Gain)
 
     def _factors(self) -> Iterator[Scale]:
         return (op for op in self.structure.operations if isinstance(op, Scale) and op.attribute == FACTOR)
@@ -143,3 +143,15 @@ class Gauges:
             for (site, name), factor in form.sites.items()
         }  # fmt: skip
         return Form(tensors, sites)
+
+
+def moves(form: Form, wanted: Form) -> Iterator[tuple[str, str, Formula]]:
+    """What the one's numbers are multiplied by to give the other's: path, attribute, factor; where it is not 1."""
+    for path, tensor in form.tensors.items():
+        numbers, theirs = tensor.numbers, wanted.tensors[path].numbers
+        for name in powers(tensor.family, tensor.decay):
+            if name in numbers and numbers[name] != ZERO and numbers[name] != theirs[name]:
+                yield path, name, divide(theirs[name], numbers[name])
+    for (path, name), factor in form.sites.items():
+        if factor != wanted.sites[path, name]:
+            yield path, name, divide(wanted.sites[path, name], factor)

@@ -10,17 +10,14 @@ from dataclasses import dataclass
 
 from scalec.calculus.components import Component
 from scalec.calculus.world import World
-from scalec.derive.express import Law, Place, laws
+from scalec.derive.clauses import Kind, Wanted, canonical, clause_lines, site_place, tensor_place
+from scalec.derive.express import Law, Place
 from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE, Lever, Problem
 from scalec.derive.solve import Held, Solution
-from scalec.plan.select import parameter_pattern
 from scalec.program.ops import Bias, Dot, Gain
-from scalec.program.program import Site, Tensor
-from scalec.source import Source
-from scalec.symbolic.formula import UNIT, mul, power, symbol
-from scalec.symbolic.text import plain
-from scalec.syntax.layout import to_text
-from scalec.syntax.parser import parse
+from scalec.program.program import Site
+from scalec.symbolic.formula import Formula
+from scalec.symbolic.order import Order
 
 ATTRIBUTES = (INIT, RATE, EPSILON, DECAY)
 
@@ -38,20 +35,9 @@ class Frame:
     goals: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Statement:
-    selector: str
-    text: str
-    reason: str
-
-
 def rule_text(problem: Problem, solution: Solution, frame: Frame) -> str:
     """The file: what it uses, the rule, and a check that it does what it was derived for."""
-    return canonical("\n".join((*_uses(frame), *rule_lines(problem, solution, frame), *_check(frame))))
-
-
-def canonical(text: str) -> str:
-    return to_text(parse(Source("derived", text)))
+    return canonical((*_uses(frame), *rule_lines(problem, solution, frame), *_check(frame)))
 
 
 def rule_lines(problem: Problem, solution: Solution, frame: Frame) -> Iterator[str]:
@@ -60,14 +46,7 @@ def rule_lines(problem: Problem, solution: Solution, frame: Frame) -> Iterator[s
     extends = f" extends {frame.parent}" if frame.parent else ""
     yield f"rule {frame.name}{extends} for {frame.optimizer} {{"
     yield from _starts(problem)
-    for statements in _merged(problem, solution):
-        head = f"{statements[0].selector} {{"
-        if len(statements) == 1:
-            yield f"{head} {statements[0].text} }}  # {statements[0].reason}"
-        else:
-            yield head
-            yield from (f"{s.text}  # {s.reason}" for s in statements)
-            yield "}"
+    yield from clause_lines(_wanted(problem, solution))
     yield "}"
 
 
@@ -108,55 +87,32 @@ def _products(problem: Problem) -> Iterator[tuple[Site, str]]:
         made = problem.structure.made_by.get(op.x)
         if isinstance(made, Dot) and Lever(path, FACTOR) in problem.open:
             site = problem.program.site[path]
-            yield from ((site, name) for name, size in site.relative[:] if size == made.length)
+            yield from ((site, name) for name, size in site.relative if size == made.length)
 
 
 # ---- clauses ---------------------------------------------------------------------------------
-def _merged(problem: Problem, solution: Solution) -> Iterator[list[_Statement]]:
-    """Clauses of all attributes; those that stand equally deep and select the same are one."""
+def _wanted(problem: Problem, solution: Solution) -> Iterator[Wanted]:
     world = World(problem.structure, problem.given, solution.cell)
-    tensors = [_tensor(t, world) for t in problem.program.tensors]
-    sites = [_site(s, world) for s in problem.program.sites]
-    levels: list[dict[str, list[_Statement]]] = []
-    for kind, places, attributes in (("tensor", tensors, ATTRIBUTES), ("site", sites, (FACTOR,))):
-        for attribute in attributes:
-            for depth, statement in enumerate(_statements(kind, places, attribute, problem, solution)):
-                if depth == len(levels):
-                    levels.append({})
-                levels[depth].setdefault(statement.selector, []).append(statement)
-    yield from (statements for level in levels for statements in level.values())
+
+    def exponent(size: Formula, path: str, name: str) -> Order:
+        return world.order(size, path, name).exponent
+
+    tensors = [tensor_place(t, exponent) for t in problem.program.tensors]
+    sites = [site_place(s, exponent) for s in problem.program.sites]
+    yield from (_of("tensor", tensors, attribute, problem, solution) for attribute in ATTRIBUTES)
+    yield _of("site", sites, FACTOR, problem, solution)
 
 
-def _statements(
-    kind: str, places: Sequence[Place], attribute: str, problem: Problem, solution: Solution
-) -> Iterator[_Statement]:
-    open_ = [p for p in places if Lever(p.path, attribute) in solution.orders]
-    if attribute == INIT:
-        open_ = [p for p in open_ if p.path in problem.weighted]
-    taken = [p for p in places if Lever(p.path, attribute) not in problem.open]
-    exponent = problem.regime.exponent
-    targets = {p.path: exponent(solution.orders[Lever(p.path, attribute)]) for p in open_}
-    if attribute == INIT:
-        taken = [p for p in taken if p.path in problem.weighted]
-    for found in laws(open_, targets, taken, unsaid_is_one=kind == "site"):
-        text = plain(mul(UNIT, *(power(symbol("size", name), e) for name, e in found.law.powers)))
-        yield _Statement(
-            f"{kind} {found.selector}", f"{attribute} ~ {text}", _reason(found, attribute, open_, solution)
-        )
-
-
-def _tensor(tensor: Tensor, world: World) -> Place:
-    use = tensor.uses[0]
-    sizes = {"fan_in": use.fan_in, "fan_out": use.fan_out} | dict(tensor.relative)
-    parts = tensor.role.split(".")
-    wholes = tuple(".".join(parts[:i]) for i in range(1, len(parts) + 1))
-    orders = {name: world.order(size, tensor.path, name).exponent for name, size in sizes.items()}
-    return Place(tensor.path, (tensor.shape_class, *wholes), tensor.within, orders, parameter_pattern(tensor))
-
-
-def _site(site: Site, world: World) -> Place:
-    orders = {name: world.order(size, site.path, name).exponent for name, size in site.relative}
-    return Place(site.path, site.roles, site.within, orders, site.path)
+def _of(kind: Kind, every: Sequence[Place], attribute: str, problem: Problem, solution: Solution) -> Wanted:
+    """The levers of one attribute. A gain or a bias is not drawn, so what is said of its spread says nothing."""
+    levers = {p.path: Lever(p.path, attribute) for p in every if attribute != INIT or p.path in problem.weighted}
+    places = [p for p in every if levers.get(p.path) in solution.orders]
+    targets = {p.path: problem.regime.exponent(solution.orders[levers[p.path]]) for p in places}
+    said = frozenset(path for path, target in targets.items() if kind == "site" and not target.powers)
+    taken = [p for p in every if p.path in levers and levers[p.path] not in problem.open]
+    return Wanted(
+        kind, attribute, "~", places, targets, said, taken, lambda law: _reason(law, attribute, places, solution)
+    )
 
 
 # ---- reasons ---------------------------------------------------------------------------------

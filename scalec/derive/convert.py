@@ -1,0 +1,73 @@
+"""A rule in another gauge, as language text. Input: a program, two forms of one rule. Output: a rule on top of it.
+
+The clauses multiply laws and leave values at the base size alone, where every gauge is the same. What the rule says
+stays where it is said, comments and all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from scalec.calculus.world import settled
+from scalec.derive.clauses import Kind, Wanted, canonical, clause_lines, site_place, tensor_place
+from scalec.derive.express import Place
+from scalec.derive.gauge import Form, Gauges, moves
+from scalec.symbolic.dominance import Cell
+from scalec.symbolic.formula import UNIT, Formula
+from scalec.symbolic.order import Order
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What the text says beside its clauses: `parent` is the rule as it is written, `like` the gauge in words."""
+
+    name: str
+    uses: tuple[str, ...]
+    parent: str
+    optimizer: str
+    like: str
+
+
+def converted_text(gauges: Gauges, before: Form, after: Form, cell: Cell, said: Converted) -> str:
+    """Raises `NotMonomialError`, `UndecidedError` where a factor is no product of powers of sizes."""
+    lines = (
+        *(f"use {unit}" for unit in said.uses),
+        f"# {said.parent} {said.like}: the same training at every size.",
+        *(f"# Stays where it is: {path}; {why}." for path, why in _staying(gauges, after)),
+        f"rule {said.name} extends {said.parent} for {said.optimizer} {{",
+        *clause_lines(_wanted(gauges, before, after, cell)),
+        "}",
+    )
+    return canonical(lines)
+
+
+def _staying(gauges: Gauges, after: Form) -> Iterator[tuple[str, str]]:
+    """Factors that no gauge moves, where there are any."""
+    for path, why in gauges.fixed.items():
+        factors = [f for (site, _), f in after.sites.items() if site == path]
+        factors += [after.tensors[path].scale] if path in after.tensors else []
+        if any(f != UNIT for f in factors):
+            yield path, why
+
+
+def _wanted(gauges: Gauges, before: Form, after: Form, cell: Cell) -> Iterator[Wanted]:
+    program = gauges.program
+
+    def order(formula: Formula, *_: str) -> Order:
+        return cell.order_of(settled(formula, program, cell.regime)).exponent
+
+    found: dict[str, dict[str, Order]] = {}
+    for path, attribute, factor in moves(before, after):
+        found.setdefault(attribute, {})[path] = order(factor)
+    tensors = [tensor_place(t, order) for t in program.tensors]
+    sites = [site_place(s, order) for s in program.sites]
+    for attribute, targets in found.items():
+        yield _of("tensor", attribute, tensors, targets)
+        yield _of("site", attribute, sites, targets)
+
+
+def _of(kind: Kind, attribute: str, places: Sequence[Place], found: Mapping[str, Order]) -> Wanted:
+    targets = {p.path: found.get(p.path, Order()) for p in places}
+    said = frozenset(path for path, target in targets.items() if not target.powers)
+    return Wanted(kind, attribute, "*~", places, targets, said)
