@@ -72,6 +72,8 @@ def _sizes(start: Start, factor: int) -> str:
     for dim in start.program.dimensions:
         if dim.name in said:
             sizes[dim.name] = expression_text(said[dim.name]) + (f"*{factor}" if factor > 1 else "")
+        elif dim.name in start.program.shares and dim.default is None:
+            sizes[dim.name] = f"1/{factor}" if factor > 1 else "1"
         elif dim.default is None and dim.fixed is None:
             sizes[dim.name] = str((wide * factor) if dim.name in sides else DEEP)
     return ",".join(f"{name}={size}" for name, size in sizes.items())
@@ -81,7 +83,8 @@ def _is_whole(program: Program, wide: int) -> bool:
     """Whether the network can be built at a width, its heads and all that follows from defaults."""
     reporter = Reporter()
     free = [d.name for d in program.dimensions if d.default is None and d.fixed is None]
-    plan_sizes.target(program, dict.fromkeys(free, Fraction(wide)), {}, reporter)
+    sizes = {name: Fraction(1 if name in program.shares else wide) for name in free}
+    plan_sizes.target(program, sizes, {}, reporter)
     return not reporter.diagnostics
 
 
