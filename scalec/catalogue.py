@@ -205,6 +205,14 @@ VALID = Code(
     "warning",
     "A rule that was fitted says where it is `valid`. Beyond that its numbers are an extrapolation.",
 )
+OWNER = Code(
+    "SC412",
+    "owner",
+    "error",
+    "With several optimizers each tensor has one owner among them, which the rule names: `tensor matrix { optimizer = "
+    "NAME }`. That is decided first; what is said `for` an optimizer then holds for its tensors. An optimizer that "
+    "orthogonalises its update takes matrices alone.",
+)
 
 # ---- SC5xx: findings of `check` --------------------------------------------------------------
 STABLE_INIT = Code(
@@ -307,6 +315,14 @@ NOT_EQUIVALENT = Code(
     "error",
     "Two rules differ in more than gauge: with all factors moved out of the forward pass, a number still moves "
     "otherwise.",
+)
+
+FROZEN = Code(
+    "SC520",
+    "frozen",
+    "note",
+    "A frozen tensor has no update. Whatever its weights are, pretrained ones too, the calculus takes them as drawn at "
+    "random with the spread that the rule says.",
 )
 
 # ---- SC6xx: emission -------------------------------------------------------------------------

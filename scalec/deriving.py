@@ -23,7 +23,7 @@ from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE, Lever, Pro
 from scalec.derive.solve import RestlessError
 from scalec.derive.write import Frame, rule_text
 from scalec.diagnostics import Reporter
-from scalec.operands import Chooser, Operands, Subject
+from scalec.operands import Chooser, Operands, Subject, team_of
 from scalec.plan.make import Request, make_plan
 from scalec.plan.model import Plan
 from scalec.plan.orders import scaling
@@ -34,6 +34,7 @@ from scalec.source import Source
 from scalec.symbolic.dominance import Cell
 from scalec.symbolic.order import Regime
 from scalec.symbolic.regime import resolve_regime
+from scalec.syntax import nodes
 from scalec.syntax.parser import parse_regime
 from scalec.syntax.printer import ref_text
 
@@ -83,7 +84,7 @@ def _out_of_reach(report: Report, frame: Frame, reporter: Reporter) -> NoReturn:
 def problem_of(subject: Subject, regime: Regime) -> Problem:
     """The given part of a rule on a program, and what it leaves open."""
     request = Request(cell=Cell(regime), partial=True)
-    plan = make_plan(subject.program, subject.rule, subject.optimizer, request, Reporter())
+    plan = make_plan(subject.program, subject.rule, subject.optimizers, request, Reporter())
     open_ = frozenset(_open(plan))
     biases = {op.tensor for op in Structure(subject.program).operations if isinstance(op, Bias)}
     given = scaling(plan)
@@ -98,11 +99,7 @@ def _open(plan: Plan) -> Iterator[Lever]:
     """The attributes that no clause speaks of."""
     for tensor in plan.tensors:
         for name in (INIT, RATE, EPSILON, DECAY):
-            if (
-                name in tensor.numbers
-                and not tensor.numbers[name].origins
-                and (name != INIT or not tensor.init.origins)
-            ):
+            if name in tensor.said and not tensor.said[name].origins and (name != INIT or not tensor.init.origins):
                 yield Lever(tensor.tensor.path, name)
     for site in plan.sites:
         if not site.numbers[FACTOR].origins:
@@ -115,7 +112,7 @@ def _resolved(workspace: Workspace, asked: Asked) -> tuple[Subject, Regime, Fram
     chooser = Chooser(workspace, reporter)
     network = chooser.ref("network", asked.operands.network)
     keep = chooser.ref("rule", asked.operands.rule) if asked.operands.rule else None
-    optimizer = asked.operands.optimizer or (chooser.optimizer(keep) if keep else chooser.only("optimizer"))
+    team = _team(chooser, asked.operands.optimizer, keep)
     joint = parse_regime(Source("--regime", asked.regime))
     homes = [chooser.home("regime", part.text) for part in joint.parts]
     home = next((h for h in homes if h is not workspace), workspace)
@@ -123,11 +120,21 @@ def _resolved(workspace: Workspace, asked: Asked) -> tuple[Subject, Regime, Fram
     goals = tuple(g for name in asked.goals for g in resolve_goal(workspace, name, GOALS, None, reporter))
     reporter.stop_on_errors()
     assert network is not None
-    assert optimizer is not None
     assert growth is not None
-    subject = chooser.subject(keep, network, optimizer, asked.operands.allowed_classes)
+    (optimizer,) = team
+    subject = chooser.subject(keep, network, team, asked.operands.allowed_classes)
     names: list[tuple[Kind, str]] = [("network", network.path), ("optimizer", optimizer)]
     names += [("regime", part.text) for part in joint.parts] + ([("rule", keep.path)] if keep else [])
     uses = tuple(sorted({chooser.use(kind, name) for kind, name in names}))
     parent = ref_text(keep) if keep else ""
     return subject, growth, Frame(asked.name, uses, parent, ref_text(network), optimizer, growth.name, goals)
+
+
+def _team(chooser: Chooser, named: str | None, keep: nodes.Ref | None) -> tuple[str, ...]:
+    """The one optimizer that a rule is derived for; reports where there are several."""
+    only = (named or chooser.only("optimizer")) if not keep or named else None
+    team = team_of(only) if only else chooser.team(keep) if keep else ()
+    if len(team) > 1:
+        message = f"a rule is derived for one optimizer, not for {' and '.join(f'`{o}`' for o in team)} at once"
+        chooser.reporter.report(codes.NO_OPERAND, message, helps=[f"`--optimizer {team[0]}`"])
+    return team

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import cast
 
 from scalec import catalogue as codes
-from scalec.calculus.scaling import Decay, Family
+from scalec.calculus.scaling import Decay
 from scalec.derive.compare import Difference, differences, told
 from scalec.derive.convert import Converted, converted_text
 from scalec.derive.gauge import Form, Gauges, TensorForm, moves
@@ -22,6 +22,7 @@ from scalec.operands import Chooser, Operands, Subject, prepare
 from scalec.pipeline import sizes_of
 from scalec.plan.make import Request, make_plan
 from scalec.plan.model import Plan, PlannedTensor, Quantity
+from scalec.plan.orders import family_of
 from scalec.program.program import Program
 from scalec.resolve.load import Workspace
 from scalec.symbolic.dominance import Cell, NotMonomialError, UndecidedError
@@ -54,7 +55,7 @@ def pair(first: tuple[Workspace, Operands], second: tuple[Workspace, Operands]) 
     rule = chooser.ref("rule", operands.rule)
     reporter.stop_on_errors()
     assert rule is not None
-    return Pair(one, Subject(chooser.rule(rule, one.optimizer.name), one.program, one.optimizer))
+    return Pair(one, Subject(chooser.rule(rule, one.team), one.program, one.optimizers))
 
 
 def equivalence(
@@ -70,7 +71,7 @@ def equivalence(
     names = [operands.rule or name for (_, operands), name in zip((first, second), NAMES, strict=True)]
     gauges = Gauges(rules.program)
     found = list(differences(gauges, *forms))
-    on = f"on {rules.program.name} for {rules.first.optimizer.name}"
+    on = f"on {rules.program.name} for {' + '.join(rules.first.team)}"
     if found:
         Reporter().fail(
             codes.NOT_EQUIVALENT,
@@ -105,8 +106,8 @@ def conversion(rule: tuple[Workspace, Operands], like: tuple[Workspace, Operands
     ref = chooser.ref("rule", rule[1].rule)
     assert ref is not None
     gauges, form, cell = Gauges(subject.program), form_of(subject), Cell(free(subject.program))
-    uses = tuple(sorted({chooser.use("rule", ref.path), chooser.use("optimizer", subject.optimizer.name)}))
-    words = Converted(name, uses, ref_text(ref), subject.optimizer.name, said)
+    uses = tuple(sorted({chooser.use("rule", ref.path), *(chooser.use("optimizer", o) for o in subject.team)}))
+    words = Converted(name, uses, ref_text(ref), ", ".join(subject.team), said)
     try:
         return converted_text(gauges, form, gauges.like(form, other), cell, words)
     except (NotMonomialError, UndecidedError):
@@ -131,7 +132,7 @@ def form_of(subject: Subject, base: Mapping[str, Fraction] | None = None) -> For
     """The numbers of a rule, written in ratios to the base sizes; with a base, its values and not its laws."""
     cell = Cell(free(subject.program))
     request = Request(cell=cell) if base is None else Request(base=base, regime=cell.regime)
-    made = make_plan(subject.program, subject.rule, subject.optimizer, request, Reporter())
+    made = make_plan(subject.program, subject.rule, subject.optimizers, request, Reporter())
     view = _law if base is None else _value
     return Form(
         {t.tensor.path: _tensor(t, made, view) for t in made.tensors},
@@ -146,12 +147,12 @@ def free(program: Program) -> Regime:
 
 
 def _tensor(planned: PlannedTensor, made: Plan, view: Callable[[Plan, Quantity], Formula]) -> TensorForm:
-    optimizer = made.optimizers[planned.optimizer]
+    optimizer = made.optimizers[planned.optimizer] if planned.optimizer else None
     return TensorForm(
         {name: view(made, q) for name, q in planned.numbers.items()},
-        cast(Family, "declared" if optimizer.family == "other" else optimizer.family),
-        cast(Decay, optimizer.decay),
-        (("init.dist", planned.init.word), ("optimizer", planned.optimizer)),
+        family_of(optimizer),
+        cast(Decay, optimizer.decay if optimizer else "none"),
+        (("init.dist", planned.init.word), ("optimizer", planned.optimizer or "")),
     )
 
 

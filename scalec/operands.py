@@ -1,4 +1,4 @@
-"""What a command works on: from the user's words to a rule, a network and an optimizer.
+"""What a command works on: from the user's words to a rule, a network and its optimizers.
 
 Input: a workspace and operands. Output: a `Subject`. A name means the file's own first, then what the
 file uses, then a standard pack; where a choice is open, it is asked for and never guessed.
@@ -6,7 +6,7 @@ file uses, then a standard pack; where a choice is open, it is asked for and nev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from scalec import catalogue as codes
@@ -17,16 +17,18 @@ from scalec.resolve.load import Kind, Workspace, load_standard, standard_files
 from scalec.resolve.networks import resolve_network
 from scalec.resolve.optimizers import Optimizer, resolve_optimizer
 from scalec.resolve.rules import RuleSet, resolve_rule
+from scalec.resolve.vocabulary import OWNER
 from scalec.source import Source
 from scalec.syntax import nodes
-from scalec.syntax.parser import parse_ref
+from scalec.syntax.parser import parse_ref, parse_team
 
 
 @dataclass(frozen=True)
 class Operands:
     """What a command works on, as the user wrote it; None where the file is to decide.
 
-    `rule` and `network` may carry arguments: `completep(alpha = 1/2)`.
+    `rule` and `network` may carry arguments: `completep(alpha = 1/2)`. `optimizer` may be several at once,
+    each on the tensors that the rule gives it: `a + b`.
     """
 
     rule: str | None = None
@@ -37,15 +39,19 @@ class Operands:
 
 @dataclass(frozen=True)
 class Subject:
-    """A rule on a network under an optimizer, resolved: what every analysis starts from."""
+    """A rule on a network under one optimizer or several, resolved: what every analysis starts from."""
 
     rule: RuleSet
     program: Program
-    optimizer: Optimizer
+    optimizers: tuple[Optimizer, ...]
+
+    @property
+    def team(self) -> tuple[str, ...]:
+        return tuple(optimizer.name for optimizer in self.optimizers)
 
 
 def prepare(workspace: Workspace, operands: Operands) -> Subject:
-    """The rule, network and optimizer that operands mean. Raises ScalecError."""
+    """The rule, network and optimizers that operands mean. Raises ScalecError."""
     reporter = Reporter()
     chooser = Chooser(workspace, reporter)
     rule = chooser.ref("rule", operands.rule)
@@ -53,10 +59,18 @@ def prepare(workspace: Workspace, operands: Operands) -> Subject:
     reporter.stop_on_errors()
     assert rule is not None
     assert network is not None
-    optimizer = operands.optimizer or chooser.optimizer(rule)
+    team = team_of(operands.optimizer) if operands.optimizer else chooser.team(rule)
     reporter.stop_on_errors()
-    assert optimizer is not None
-    return chooser.subject(rule, network, optimizer, operands.allowed_classes)
+    return chooser.subject(rule, network, team, operands.allowed_classes)
+
+
+def team_of(text: str) -> tuple[str, ...]:
+    """`a + b` as it is written on a command line. Raises ScalecError."""
+    return names_of(parse_team(Source("--optimizer", text)))
+
+
+def names_of(joint: nodes.Joint) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.text for part in joint.parts))
 
 
 class Chooser:
@@ -75,18 +89,17 @@ class Chooser:
         return self.workspace
 
     def subject(
-        self, rule: nodes.Ref | None, network: nodes.Ref, optimizer: str, allowed_classes: tuple[str, ...] = ()
+        self, rule: nodes.Ref | None, network: nodes.Ref, team: tuple[str, ...], allowed_classes: tuple[str, ...] = ()
     ) -> Subject:
         """The three resolved, each where it is known; no rule is one that says nothing. Raises ScalecError."""
         report = self.reporter
-        found = resolve_optimizer(self.home("optimizer", optimizer), optimizer, report, None, allowed_classes)
-        rules = RuleSet("", (), (), (), (), network.span) if rule is None else self._rule(rule, optimizer)
+        found = [resolve_optimizer(self.home("optimizer", o), o, report, None, allowed_classes) for o in team]
+        rules = RuleSet("", (), (), (), (), network.span) if rule is None else self._rule(rule, team)
         parts = resolve_network(self.home("network", network.path), network, report)
         report.stop_on_errors()
-        assert found is not None
         assert rules is not None
         assert parts is not None
-        return Subject(rules, lower(parts, report), found)
+        return Subject(rules, lower(parts, report), tuple(o for o in found if o))
 
     def ref(self, kind: Kind, text: str | None) -> nodes.Ref | None:
         if text is not None:
@@ -99,15 +112,15 @@ class Chooser:
         self._ask(kind, known)
         return None
 
-    def rule(self, rule: nodes.Ref, optimizer: str) -> RuleSet:
+    def rule(self, rule: nodes.Ref, team: tuple[str, ...]) -> RuleSet:
         """A rule, resolved where it is known. Raises ScalecError."""
-        found = self._rule(rule, optimizer)
+        found = self._rule(rule, team)
         self.reporter.stop_on_errors()
         assert found is not None
         return found
 
-    def _rule(self, rule: nodes.Ref, optimizer: str) -> RuleSet | None:
-        return resolve_rule(self.home("rule", rule.path), rule, [optimizer], self.reporter)
+    def _rule(self, rule: nodes.Ref, team: tuple[str, ...]) -> RuleSet | None:
+        return resolve_rule(self.home("rule", rule.path), rule, team, self.reporter)
 
     def use(self, kind: Kind, name: str) -> str:
         """How a file says that it uses what declares a name: `std.x`, or a path in quotes."""
@@ -125,24 +138,32 @@ class Chooser:
         found = self.ref(kind, None)
         return found.path if found else None
 
-    def optimizer(self, rule: nodes.Ref) -> str | None:
-        """The one optimizer that the rule and all its ancestors are for, if it is one."""
-        suitable = self.suitable(rule)
-        if len(suitable) == 1:
-            return suitable[0]
+    def team(self, rule: nodes.Ref) -> tuple[str, ...]:
+        """The optimizers that the rule gives tensors to, else the one that it and all its ancestors are for."""
+        teams = self.teams(rule)
+        if len(teams) == 1:
+            return teams[0]
         if not any(d.severity == "error" for d in self.reporter.diagnostics):
-            self._ask("optimizer", suitable)
-        return None
+            self._ask("optimizer", [name for team in teams for name in team])
+        return ()
+
+    def teams(self, rule: nodes.Ref) -> tuple[tuple[str, ...], ...]:
+        """What a rule may be planned for where nobody says: the optimizers that it gives tensors to, all at
+        once, or else each that it is for, alone."""
+        home = self.home("rule", rule.path)
+        known = home.candidates("optimizer", home.main)
+        given = dict.fromkeys(o for d in self._ancestry(home, rule.path) for o in _given(d.parts) if o in known)
+        return (tuple(given),) if given else tuple((name,) for name in self.suitable(rule))
 
     def suitable(self, rule: nodes.Ref) -> tuple[str, ...]:
         """The optimizers that the rule and all its ancestors are for."""
         home = self.home("rule", rule.path)
-        named = list(self._owners(home, rule.path))
+        named = [tuple(o.text for o in d.owners) for d in self._ancestry(home, rule.path) if d.owners]
         known = tuple(home.candidates("optimizer", home.main))
         return tuple(o for o in known if all(o in owners for owners in named))
 
-    def _owners(self, home: Workspace, name: str) -> Iterator[tuple[str, ...]]:
-        """What each rule of an ancestry that says `for` is for."""
+    def _ancestry(self, home: Workspace, name: str) -> Iterator[nodes.RuleDecl]:
+        """The rule itself and those that it extends, each once."""
         waiting, seen = [(name, home.main)], set()
         while waiting:
             path, unit = waiting.pop()
@@ -150,8 +171,7 @@ class Chooser:
             if found is None or (found.unit, path) in seen or not isinstance(found.declaration, nodes.RuleDecl):
                 continue
             seen.add((found.unit, path))
-            if found.declaration.owners:
-                yield tuple(o.text for o in found.declaration.owners)
+            yield found.declaration
             waiting += [(parent.path, found.unit) for parent in found.declaration.parents]
 
     def _ask(self, kind: Kind, known: Sequence[str]) -> None:
@@ -160,3 +180,13 @@ class Chooser:
             notes=[f"known here: {', '.join(known)}"] if known else [f"no {kind} is declared or used here"],
             helps=[f"name it: `--{kind} {known[0] if known else 'NAME'}`"],
         )  # fmt: skip
+
+
+def _given(parts: Iterable[nodes.Part]) -> Iterator[str]:
+    """The optimizers that clauses give tensors to."""
+    for part in parts:
+        if isinstance(part, nodes.Section):
+            yield from _given(part.parts)
+        elif isinstance(part, nodes.Clause) and part.kind == "tensor":
+            said = (s.value for s in part.statements if isinstance(s, nodes.Set) and s.attribute == OWNER)
+            yield from (value.text for value in said if isinstance(value, nodes.Name))

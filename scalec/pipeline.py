@@ -25,7 +25,7 @@ from scalec.check.run import Laws, check
 from scalec.diagnostics import Diagnostic, Reporter, ScalecError
 from scalec.emit.files import EmittedFile, emit
 from scalec.emit.names import Stamp
-from scalec.operands import Chooser, Operands, Subject, prepare
+from scalec.operands import Chooser, Operands, Subject, names_of, prepare
 from scalec.plan.make import Request
 from scalec.plan.make import make_plan as plan_rule
 from scalec.plan.model import Plan
@@ -74,14 +74,14 @@ def plan(workspace: Workspace, operands: Operands, request: PlanRequest) -> Plan
     regime = _regime(workspace, request.regime, reporter) if request.regime else None
     reporter.stop_on_errors()
     return plan_rule(
-        subject.program, subject.rule, subject.optimizer,
+        subject.program, subject.rule, subject.optimizers,
         Request(at, base, tunes, workspace.unit.tree.span.source.name, spans, regime), reporter,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class CheckRun:
-    """One `check` block under one optimizer and one regime; `report` is None where it could not run."""
+    """One `check` block, with the optimizers and the regime of one run; `report` is None where it could not run."""
 
     declaration: nodes.CheckDecl
     optimizer: str
@@ -131,7 +131,7 @@ def laws(subject: Subject) -> Laws:
 def orders(subject: Subject, cell: Cell) -> Scaling:
     """How every attribute of a rule moves with the sizes, in some directions of a regime. Raises ScalecError."""
     request = Request(cell=cell)
-    return scaling(plan_rule(subject.program, subject.rule, subject.optimizer, request, Reporter()))
+    return scaling(plan_rule(subject.program, subject.rule, subject.optimizers, request, Reporter()))
 
 
 def run_checks(workspace: Workspace) -> Iterator[CheckRun]:
@@ -139,21 +139,23 @@ def run_checks(workspace: Workspace) -> Iterator[CheckRun]:
     for declaration in workspace.unit.checks:
         reporter = Reporter()
         chooser = Chooser(workspace, reporter)
-        owners = [o.text for o in declaration.owners] or list(chooser.suitable(declaration.rule))
+        teams = [names_of(joint) for joint in declaration.owners] or list(chooser.teams(declaration.rule))
         if not declaration.regimes:
             reporter.report(codes.NO_OPERAND, "a check says in which regime", declaration.span, helps=["`under width`"])
         if reporter.diagnostics:
             yield CheckRun(declaration, "", "", None, reporter.ordered)
             continue
-        for owner in owners:
+        for team in teams:
             for joint in declaration.regimes:
-                yield _run_check(workspace, declaration, owner, joint)
+                yield _run_check(workspace, declaration, team, joint)
 
 
-def _run_check(workspace: Workspace, declaration: nodes.CheckDecl, owner: str, joint: nodes.Joint) -> CheckRun:
+def _run_check(
+    workspace: Workspace, declaration: nodes.CheckDecl, team: tuple[str, ...], joint: nodes.Joint
+) -> CheckRun:
     reporter, report = Reporter(), None
     with _collected(reporter):
-        subject = Chooser(workspace, reporter).subject(declaration.rule, declaration.network, owner)
+        subject = Chooser(workspace, reporter).subject(declaration.rule, declaration.network, team)
         growth = resolve_regime(workspace, joint, reporter)
         goals = goals_of(declaration.claims, workspace, reporter)
         reporter.stop_on_errors()
@@ -161,7 +163,7 @@ def _run_check(workspace: Workspace, declaration: nodes.CheckDecl, owner: str, j
         report = check(subject.program, laws(subject), growth, tuple(chain(*goals.values())))
         hold(declaration.claims, goals, report, subject.program, reporter)
     placed = tuple(d if d.span else replace(d, span=declaration.span) for d in reporter.ordered)
-    return CheckRun(declaration, owner, joint_text(joint), report, placed)
+    return CheckRun(declaration, " + ".join(team), joint_text(joint), report, placed)
 
 
 def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
@@ -191,7 +193,7 @@ def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
     for block in workspace.unit.checks:
         workspace.find("rule", block.rule.path, workspace.main, block.rule.span, reporter)
         workspace.find("network", block.network.path, workspace.main, block.network.span, reporter)
-        for owner in block.owners:
+        for owner in (part for joint in block.owners for part in joint.parts):
             workspace.find("optimizer", owner.text, workspace.main, owner.span, reporter)
         for regime in (part for joint in block.regimes for part in joint.parts):
             workspace.find("regime", regime.text, workspace.main, regime.span, reporter)

@@ -9,7 +9,7 @@ from difflib import unified_diff
 
 from scalec.diagnostics import Reporter
 from scalec.emit.starter import Start, published, starter_text
-from scalec.operands import Chooser, Operands
+from scalec.operands import Chooser, Operands, team_of
 from scalec.resolve.load import Kind, load_standard
 from scalec.resolve.optimizers import resolve_optimizer
 from scalec.source import Source
@@ -33,8 +33,8 @@ def difference(source: Source, text: str) -> str:
 def starter(operands: Operands, file: str) -> str:
     """A rule file to begin with, from standard packs. Raises ScalecError.
 
-    Where the rule leaves the optimizer open, it is the last that works entry by entry: such a one suits
-    tensors of every shape.
+    Where the rule leaves the optimizer open and gives tensors to none, it is the last that works entry by
+    entry: such a one suits tensors of every shape.
     """
     workspace, reporter = load_standard(), Reporter()
     chooser = Chooser(workspace, reporter)
@@ -42,19 +42,21 @@ def starter(operands: Operands, file: str) -> str:
     reporter.stop_on_errors()
     assert rule is not None
     assert network is not None
-    optimizer = operands.optimizer or _usual(chooser, rule)
-    subject = chooser.subject(rule, network, optimizer)
+    team = team_of(operands.optimizer) if operands.optimizer else _usual(chooser, rule)
+    subject = chooser.subject(rule, network, team)
     declared: tuple[tuple[Kind, str], ...] = (
-        ("network", network.path), ("optimizer", optimizer), ("rule", rule.path),
+        ("network", network.path), *(("optimizer", name) for name in team), ("rule", rule.path),
     )  # fmt: skip
     found = [workspace.find(kind, name, workspace.main, None, reporter) for kind, name in declared]
     packs = tuple(dict.fromkeys(f.unit for f in found if f))
-    checks = published(workspace.units[packs[-1]].checks, rule, network, optimizer)
-    return starter_text(Start(rule, network, packs, subject.rule, subject.program, subject.optimizer, checks), file)
+    checks = published(workspace.units[packs[-1]].checks, rule, network, team)
+    return starter_text(Start(rule, network, packs, subject.rule, subject.program, subject.optimizers, checks), file)
 
 
-def _usual(chooser: Chooser, rule: nodes.Ref) -> str:
-    suitable = chooser.suitable(rule)
+def _usual(chooser: Chooser, rule: nodes.Ref) -> tuple[str, ...]:
+    teams = chooser.teams(rule)
     chooser.reporter.stop_on_errors()
-    found = [resolve_optimizer(chooser.workspace, name, chooser.reporter) for name in suitable]
-    return next(o.name for o in reversed(found) if o and o.family == "entrywise")
+    if len(teams) == 1:
+        return teams[0]
+    found = [resolve_optimizer(chooser.workspace, name, chooser.reporter) for (name,) in teams]
+    return next((o.name,) for o in reversed(found) if o and o.family == "entrywise")

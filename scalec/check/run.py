@@ -96,7 +96,17 @@ def _report(
         {where([a.cell]): a.training.limit.index if a.training.settled else None for a in analyses},
         merge((a.cell, a.rows.norms) for a in analyses),
         alone,
+        tuple(_frozen(analyses)),
     )
+
+
+def _frozen(analyses: Iterable[Analysis]) -> Iterator[Diagnostic]:
+    """What verdicts assume of weights that do not move."""
+    weights = (item for a in analyses for item in a.training.world.weights.items())
+    paths = list(dict.fromkeys(f"`{path}`" for path, weight in weights if weight.lr is None))
+    if paths:
+        message = f"{paths[0]} is frozen: its weights are taken as drawn at random"
+        yield Diagnostic(codes.FROZEN, message, notes=(f"so are {', '.join(paths[1:])}",) if paths[1:] else ())
 
 
 def _verdict(goal: Goal, found: Iterable[Finding]) -> Verdict:

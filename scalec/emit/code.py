@@ -31,7 +31,9 @@ class Reader:
         }
 
     def __call__(self, s: Symbol) -> str:
-        return "layer" if s.kind == "layer" else self.prefix[s.kind] + s.name
+        if s.kind == "layer":
+            return "layer"
+        return self.prefix[s.kind] + (attribute_name(s.name) if s.kind == "run" else s.name)
 
     def value(self, quantity: Quantity) -> str:
         """Python text of a quantity; a number is written as a float."""
@@ -64,6 +66,12 @@ class Reader:
         if exponent.denominator != 1:
             raise NotWholeError
         return base if exponent == 1 else f"{base}{'**' if isinstance(atom, Symbol) else ' ** '}{exponent}"
+
+
+def attribute_name(name: str) -> str:
+    """What emitted code calls a quantity of the run: `lr`, or `lr_muon` for `muon.lr`."""
+    owner, _, attribute = name.rpartition(".")
+    return f"{attribute}_{owner}" if owner else attribute
 
 
 class NotWholeError(ValueError):

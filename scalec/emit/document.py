@@ -49,12 +49,13 @@ class Init(_Model):
 
 
 class TensorEntry(_Model):
-    """One tensor. `lr`, `eps`, `wd` are null where its optimizer takes none.
+    """One tensor. `lr`, `eps`, `wd` are null where its optimizer takes none, `optimizer` where it is frozen.
 
-    `wd` is in the optimizer's own convention, `wd_kind` the one in which the rule spoke;
-    `decay_per_step` is the share of the weight that decay takes in a step at the peak rate, null where
-    decay goes through a normalised update. `order`: exponents of each law; an attribute is left out
-    where its law is no product of powers. `clauses`: the last clause that acted, `file:line`.
+    `lr` is what the optimizer's class is told, a factor of its own divided out; `wd` is in the class's
+    convention, `wd_kind` the one in which the rule spoke; `decay_per_step` is the
+    share of the weight that decay takes in a step at the peak rate, null where decay goes through a
+    normalised update. `order`: exponents of each law; an attribute is left out where its law is no
+    product of powers. `clauses`: the last clause that acted, `file:line`.
     """
 
     name: str
@@ -67,7 +68,7 @@ class TensorEntry(_Model):
     wd: float | None
     wd_kind: str | None
     decay_per_step: float | None
-    optimizer: str
+    optimizer: str | None
     order: dict[str, Exponents]
     clauses: dict[str, str]
 

@@ -33,12 +33,12 @@ def emit(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp) -> tuple[Emitt
     Raises ScalecError where a name or a size of the network has no place in emitted code.
     """
     reporter = Reporter()
-    check_names(plan.program, reporter)
+    check_names(plan.program, plan.optimizers, reporter)
     _check_defaults(plan, sizes, reporter)
     reporter.stop_on_errors()
     files = (
         EmittedFile("model.py", model_text(plan, sizes, stamp, reporter)),
-        EmittedFile("optim.py", optim_text(plan, stamp, reporter)),
+        EmittedFile("optim.py", optim_text(plan, stamp)),
         EmittedFile("train.py", train_text(plan, stamp, reporter)),
         EmittedFile("manifest.json", manifest_text(plan, sizes, stamp)),
     )

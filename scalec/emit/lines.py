@@ -70,17 +70,24 @@ class Cells:
 
     def _tensor(self, t: PlannedTensor) -> Iterator[Line]:
         if t.init.word in ("zero", "ones"):
-            where = t.init.origins[-1].location if t.init.origins else ""
-            yield Line("init", t.init.word, ("",) * len(self.columns), where)
+            yield self._word("init", t.init)
         hidden = {"init.std", "init.mean"} if t.init.word in ("zero", "ones") else set()
         usual = {"init.mean": 0, **{use.scale: 1 for use in t.tensor.uses}}
         hidden |= {n for n, value in usual.items() if as_number(t.numbers[n].formula) == value}
+        if t.optimizer is None:
+            yield self._word("frozen", t.frozen)
+        elif len(self.plan.optimizers) > 1:
+            yield self._word("optimizer", t.owner)
         yield from self.lines(t.numbers, [n for n in t.numbers if n not in hidden and n not in self.of_run])
         if t.decay_per_step is not None and as_number(t.decay_per_step.formula) != 0:
             yield self._line("decay/step", t.decay_per_step)
 
     def lines(self, numbers: Mapping[str, Quantity], names: Iterable[str]) -> tuple[Line, ...]:
         return tuple(self._line(name, numbers[name]) for name in names)
+
+    def _word(self, name: str, choice: Choice) -> Line:
+        where = choice.origins[-1].location if choice.origins else ""
+        return Line(name, choice.word, ("",) * len(self.columns), where)
 
     def _line(self, name: str, quantity: Quantity) -> Line:
         values = tuple(" to ".join(map(self.shown, self.plan.values(quantity, sizes))) for sizes in self.columns)
@@ -90,9 +97,15 @@ class Cells:
 
 def of_run(plan: Plan) -> tuple[str, ...]:
     """Attributes that are the run's own for every tensor, at every size: said once, below the table."""
-    every = {id(t.numbers): t.numbers for t in plan.tensors}.values()
-    names = dict.fromkeys(name for numbers in every for name in numbers)
-    return tuple(n for n in names if all(n in q and q[n].formula == symbol("run", n) for q in every))
+    every = {id(t.numbers): (t.optimizer, t.numbers) for t in plan.tensors if t.optimizer}.values()
+    names = dict.fromkeys(name for _, numbers in every for name in numbers)
+
+    def runs(name: str) -> bool:
+        """Of its owner, where a tensor has it at all."""
+        own = ((numbers[name], symbol("run", plan.run_name(o, name))) for o, numbers in every if name in numbers)
+        return all(quantity.formula == value for quantity, value in own)
+
+    return tuple(name for name in names if runs(name))
 
 
 def title(plan: Plan) -> list[str]:

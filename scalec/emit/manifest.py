@@ -51,7 +51,7 @@ def manifest_text(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp) -> st
     manifest = Manifest(
         rule=plan.rule,
         network=plan.program.name,
-        optimizer=" ".join(plan.optimizers),
+        optimizer=" + ".join(plan.optimizers),
         scalec=stamp.version,
         torch=TORCH,
         inputs_hash=stamp.inputs_hash,

@@ -16,9 +16,10 @@ from scalec.emit.blocks import emit_sequence
 from scalec.emit.code import Reader, names, size_text
 from scalec.emit.guards import compared, guard_lines
 from scalec.emit.modules import Expr, Library, ModuleWriter, statement
-from scalec.emit.names import LINE, MAX_TITLE, Stamp, comment, inputs, lint, walk
+from scalec.emit.names import LINE, MAX_TITLE, Stamp, comment, inputs, lint, provenance, walk
 from scalec.emit.rows import Entry, rows_text
 from scalec.plan.model import Plan, PlannedTensor, Quantity
+from scalec.plan.select import parameter_pattern
 from scalec.program.program import Dimension
 from scalec.symbolic.formula import UNIT, Formula, as_number
 from scalec.symbolic.text import plain, python
@@ -29,7 +30,8 @@ def model_text(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp, reporter
     library = Library(plan, reporter)
     main = _model_class(library, plan, reporter)
     library.define("Model", main)
-    parts = [_config(plan, sizes, reporter), library.text(), _initial(plan), CLAIM, _init_weights(plan), _build(plan)]
+    parts = [_config(plan, sizes, reporter), library.text(), _initial(plan), CLAIM, _init_weights(plan)]
+    parts += [*_frozen(plan), _build(plan)]
     for call, helper in (("waves(", WAVES), ("whole(", WHOLE)):
         if any(call in part for part in parts):
             parts.insert(1, helper)
@@ -310,6 +312,15 @@ COPIED = """        if row.get("shared"):
             parameter[1:] = drawn"""
 
 
+def _frozen(plan: Plan) -> list[str]:
+    """The names of what training leaves alone, where there is such a thing."""
+    names = [parameter_pattern(t.tensor) for t in plan.tensors if t.optimizer is None]
+    if not names:
+        return []
+    comments = provenance(dict.fromkeys(o for t in plan.tensors for o in t.frozen.origins if not t.optimizer), LINE)
+    return ["\n".join([*comments, "FROZEN = [", *(f'    "{name}",' for name in names), "]"])]
+
+
 # ---- building --------------------------------------------------------------------------------
 def _build(plan: Plan) -> str:
     stacks = [r.name for r in plan.program.regions if r.kind == "repeat"]
@@ -318,7 +329,13 @@ def _build(plan: Plan) -> str:
     else:
         every = f"model.{stacks[0]}" if len(stacks) == 1 else f"[{', '.join(f'*model.{s}' for s in stacks)}]"
         parts = [f"        for block in {every}:", "            block.compile()"]
-    return "\n".join([BUILD, *parts, "    return model"])
+    freeze = "" if all(t.optimizer for t in plan.tensors) else FREEZE
+    return "\n".join([BUILD.format(freeze=freeze), *parts, "    return model"])
+
+
+FREEZE = """    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(pattern(name) not in FROZEN)
+"""
 
 
 BUILD = '''def build_model(
@@ -335,7 +352,7 @@ BUILD = '''def build_model(
     device = torch.device(device or torch.get_default_device())
     with torch.device("meta"):
         model = Model(config).to(dtype or torch.get_default_dtype())
-    if device.type != "meta":
+{freeze}    if device.type != "meta":
         model.to_empty(device=device)
         init_weights(model, config, generator)
     if compile:'''

@@ -57,8 +57,8 @@ LOCALS = re.compile(
 )
 
 
-def check_names(program: Program, reporter: Reporter) -> None:
-    """Report every name of the program that emitted code cannot bear. Lowering has seen to keywords."""
+def check_names(program: Program, optimizers: Iterable[str], reporter: Reporter) -> None:
+    """Report every name of a plan that emitted code cannot bear. Lowering has seen to keywords."""
     dimensions = [d.name for d in program.dimensions]
     ratios = {f"m_{name}" for name in dimensions}
     for name in dimensions:
@@ -68,6 +68,10 @@ def check_names(program: Program, reporter: Reporter) -> None:
             _check(region.name, "block", MODULE_ATTRIBUTES, region.span, reporter)
         if (region.kind == "let" or "argument" in dict(region.options)) and LOCALS.fullmatch(region.name):
             _refuse(region.name, region.kind, "it means something else there", region.span, reporter)
+    classes: set[str] = set()
+    for name in optimizers:  # `a_b` and `aB` would be one class
+        _check_place(name, "optimizer", camel(name) in classes, None, reporter)
+        classes.add(camel(name))
 
 
 def inputs(program: Program) -> tuple[str, ...]:
@@ -86,7 +90,11 @@ def walk(regions: Iterable[Region]) -> Iterator[Region]:
 def _check(name: str, what: str, taken: Collection[str], span: Span | None, reporter: Reporter) -> None:
     assert name.isidentifier(), name
     assert not keyword.iskeyword(name), name
-    if name not in taken and len(name) <= MAX_NAME:
+    _check_place(name, what, name in taken, span, reporter)
+
+
+def _check_place(name: str, what: str, taken: bool, span: Span | None, reporter: Reporter) -> None:
+    if not taken and len(name) <= MAX_NAME:
         return
     long = f"it is longer than {MAX_NAME} characters"
     _refuse(name, what, long if len(name) > MAX_NAME else "it means something else there", span, reporter)

@@ -7,17 +7,16 @@ from the plan. Learning rates are the run's times a ratio, so that a schedule mo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from functools import partial
 
-from scalec import catalogue as codes
-from scalec.diagnostics import Reporter
-from scalec.emit.code import Reader
+from scalec.emit.batched import batched_text, class_name
+from scalec.emit.code import Reader, attribute_name
 from scalec.emit.model import ratios
 from scalec.emit.modules import statement
 from scalec.emit.names import LINE, MAX_TITLE, Stamp, comment, provenance
 from scalec.emit.rows import Entry, rows_text
-from scalec.plan.model import Choice, OptimizerClass, Plan, PlannedTensor, Quantity
+from scalec.emit.several import BUILD_SEVERAL, SKIP, fixed, several_text
+from scalec.plan.model import Choice, Plan, PlannedTensor, Quantity
 from scalec.symbolic.formula import symbols
 
 # The keyword of torch.optim for each attribute of the language; two may make one pair.
@@ -30,24 +29,26 @@ KEYWORDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def optim_text(plan: Plan, stamp: Stamp, reporter: Reporter) -> str:
+def optim_text(plan: Plan, stamp: Stamp) -> str:
     """`optim.py` of a plan."""
-    if len(plan.optimizers) != 1:
-        reporter.fail(codes.NOT_SUPPORTED, "several optimizers in one emitted file are not supported yet")
-    (optimizer,) = plan.optimizers.values()
-    body = "\n\n\n".join([_run(plan), _table(plan, optimizer), _build(optimizer), _schedule(plan), CHECK.strip()])
-    return "\n".join([_header(plan, optimizer, stamp, body), "", "", body, ""])
+    written = [batched_text(optimizer) for optimizer in plan.optimizers.values() if optimizer.batched]
+    several = len(plan.optimizers) > 1
+    chosen = several_text(plan.optimizers) if several else f"OPTIMIZER = {class_name(*plan.optimizers.values())}"
+    beside = [] if written or several else ["", chosen]  # one line stands beside the imports
+    first = [*written, *([] if beside else [chosen])]
+    body = "\n\n\n".join([*first, _run(plan), _table(plan), _build(plan), _schedule(plan), CHECK.strip()])
+    return "\n".join([_header(plan, stamp, body), *beside, "", "", body, ""])
 
 
-def _header(plan: Plan, optimizer: OptimizerClass, stamp: Stamp, body: str) -> str:
+def _header(plan: Plan, stamp: Stamp, body: str) -> str:
     base = sorted({word for word in body.replace("(", " ").replace(")", " ").split() if word.startswith("BASE_")})
     return HEADER.format(
         network=comment(plan.program.name, MAX_TITLE),
         rule=comment(plan.rule, MAX_TITLE),
         version=stamp.version,
-        math="import math\n" if "math." in body else "",
+        standard="\n".join(line for line, used in STANDARD.items() if used in body),
+        tensor="Tensor, nn" if "p: Tensor" in body else "nn",
         imports=_imports([*base, "Config", "claim"]),
-        path=optimizer.path,
     )
 
 
@@ -58,6 +59,14 @@ def _imports(names: list[str]) -> str:
     return "\n".join(["from model import (  # isort: skip", *(f"    {name}," for name in names), ")"])
 
 
+STANDARD = {  # what is imported, and by what one sees that it is needed
+    "import inspect": "inspect.",
+    "import math": "math.",
+    "import types": "types.",
+    "import warnings": "warnings.",
+    "from collections.abc import Callable": "Callable[",
+    "from functools import partial": "partial(",
+}
 HEADER = '''"""Optimizer of network `{network}` under rule `{rule}`.
 
 Written by scalec {version}. `hyperparameters` is the rule's table: formulas over the sizes
@@ -66,29 +75,29 @@ and the run, by parameter name.
 
 from __future__ import annotations
 
-import inspect
-{math}import types
-import warnings
+{standard}
 
 import torch
-from torch import nn
+from torch import {tensor}
 from torch.optim.lr_scheduler import LambdaLR
 
-{imports}
-
-OPTIMIZER = {path}'''
+{imports}'''
 
 
 # ---- the run ---------------------------------------------------------------------------------
 def _run(plan: Plan) -> str:
     """What no single parameter owns: each value as an attribute, after those that it reads."""
     reader = Reader(run="self")
-    lines = [RUN]
+    first, *others = (plan.run_name(owner, "lr") for owner in plan.optimizers)
+    lines = [RUN_OF_SEVERAL.format(first=attribute_name(first)) if others else RUN]
     for name, quantity in _by_need(plan.run).items():
         value = reader.value(quantity)
         lines += [f"        {line}" for line in provenance(quantity.origins, LINE - 8)]
-        value += " if lr is None else lr" if name == "lr" else ""
-        lines += [f"        {line}" for line in statement(f"self.{name} = {value}", 8)]
+        if name == first:
+            value += " if lr is None else lr"
+        elif name in others:
+            value = f"{_factor(value)} * (1.0 if lr is None else lr / {_factor(reader.value(plan.rate))})"
+        lines += [f"        {line}" for line in statement(f"self.{attribute_name(name)} = {value}", 8)]
     return "\n".join(lines)
 
 
@@ -96,6 +105,19 @@ RUN = '''class Run:
     """What no single parameter owns; `lr` stands in for the rule's own."""
 
     def __init__(self, config: Config, lr: float | None = None) -> None:'''
+
+
+RUN_OF_SEVERAL = '''class Run:
+    """What no single parameter owns.
+
+    `lr` stands in for the rule's `{first}`; the other rates keep their ratios to it.
+    """
+
+    def __init__(self, config: Config, lr: float | None = None) -> None:'''
+
+
+def _factor(text: str) -> str:
+    return f"({text})" if " " in text else text
 
 
 def _by_need(run: Mapping[str, Quantity | Choice]) -> dict[str, Quantity]:
@@ -109,20 +131,26 @@ def _by_need(run: Mapping[str, Quantity | Choice]) -> dict[str, Quantity]:
 
 
 # ---- the table -------------------------------------------------------------------------------
-def _table(plan: Plan, optimizer: OptimizerClass) -> str:
-    formulas = [q.formula for t in plan.tensors for n, q in t.numbers.items() if n in optimizer.uses]
-    rows = rows_text(plan.tensors, partial(_entries, Reader(local_ratios=True), optimizer))
+def _table(plan: Plan) -> str:
+    formulas = [q.formula for t in plan.tensors for n, q in t.numbers.items() if n in _uses(plan, t)]
+    rows = rows_text(plan.tensors, partial(_entries, Reader(local_ratios=True), plan))
     return "\n".join([TABLE, *ratios(plan, formulas), *rows])
+
+
+def _uses(plan: Plan, t: PlannedTensor) -> tuple[str, ...]:
+    return plan.optimizers[t.optimizer].uses if t.optimizer else ()
 
 
 TABLE = '''def hyperparameters(config: Config, run: Run) -> list[dict]:
     """What the rule gives each parameter, by name; `*` is any layer."""'''
 
 
-def _entries(reader: Reader, optimizer: OptimizerClass, t: PlannedTensor) -> list[Entry]:
-    found: list[Entry] = []
+def _entries(reader: Reader, plan: Plan, t: PlannedTensor) -> list[Entry]:
+    if t.optimizer is None:
+        return [("frozen", "True", ())]
+    found: list[Entry] = [("optimizer", f'"{t.optimizer}"', ())] if len(plan.optimizers) > 1 else []
     for keyword, attributes in KEYWORDS.items():
-        if not set(attributes) <= set(optimizer.uses):
+        if not set(attributes) <= set(_uses(plan, t)):
             continue
         quantities = tuple(t.numbers[a] for a in attributes)
         values = [reader.value(q) for q in quantities]
@@ -131,15 +159,13 @@ def _entries(reader: Reader, optimizer: OptimizerClass, t: PlannedTensor) -> lis
 
 
 # ---- building and stepping -------------------------------------------------------------------
-def _build(optimizer: OptimizerClass) -> str:
-    arguments = "".join(f", {name}={_argument(value)}" for name, value in optimizer.arguments)
-    return BUILD.strip().replace(", **fixed", arguments)
-
-
-def _argument(value: str | Fraction) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    return str(value.numerator) if value.denominator == 1 else repr(float(value))
+def _build(plan: Plan) -> str:
+    skip = "" if all(t.optimizer for t in plan.tensors) else SKIP
+    if len(plan.optimizers) > 1:
+        return BUILD_SEVERAL.strip().replace(SKIP, skip)
+    (optimizer,) = plan.optimizers.values()
+    arguments = "".join(f", {name}={value}" for name, value in fixed(optimizer).items())
+    return BUILD.strip().replace(", **fixed", arguments).replace(SKIP, skip)
 
 
 BUILD = '''
@@ -157,6 +183,8 @@ def build_optimizer(
     config = model.config if config is None else config
     groups = {}
     for parameter, row in claim(hyperparameters(config, Run(config, lr)), model):
+        if row.get("frozen"):
+            continue
         values = {key: value for key, value in row.items() if key != "names"}
         new = {"params": [], **values, "rule_lr": values["lr"]}
         group = groups.setdefault(tuple(values.items()), new)
@@ -179,7 +207,8 @@ def _schedule(plan: Plan) -> str:
     word = plan.run.get("schedule")
     shape = SHAPES[word.word if isinstance(word, Choice) and word.word else "constant"]
     warmup = WARMUP if "warmup" in plan.run else ""
-    final = "run.final_lr / run.lr" if "final_lr" in plan.run else "0.0"
+    first = attribute_name(plan.run_name(next(iter(plan.optimizers)), "lr"))
+    final = f"run.final_lr / run.{first}" if "final_lr" in plan.run else "0.0"
     about = ", then ".join(([WARMUP_DOC] if warmup else []) + [shape.doc])
     past, left = ("(step - run.warmup)", "(steps - run.warmup)") if warmup else ("step", "steps")
     head = SCHEDULE.format(about=about[0].upper() + about[1:])

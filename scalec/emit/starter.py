@@ -35,7 +35,7 @@ class Start:
     packs: tuple[str, ...]
     resolved: RuleSet
     program: Program
-    optimizer: Optimizer
+    optimizers: tuple[Optimizer, ...]
     checks: tuple[nodes.CheckDecl, ...]
 
 
@@ -52,7 +52,7 @@ def starter_text(start: Start, file: str) -> str:
         *(f"use {pack}" for pack in start.packs),
         "",
         "# Everything that the parent says holds, until a later clause says otherwise.",
-        f"rule {name} extends {ref_text(start.rule)} for {start.optimizer.name} {{",
+        f"rule {name} extends {ref_text(start.rule)} for {', '.join(o.name for o in start.optimizers)} {{",
         "# The size at which values are tuned. Laws (`~`) are 1 here and move them from here.",
         f"base {base.replace(',', ', ')}",
         *_run(start),
@@ -95,13 +95,20 @@ def _regime(start: Start) -> str:
 
 
 def _run(start: Start) -> Iterator[str]:
-    """What the optimizer starts from, as far as no ancestor says it."""
-    own = [c.node for c in start.resolved.clauses if c.node.kind == "run"]
-    said = {s.attribute for clause in own for s in clause.statements}
-    values = [f"{n} = {expression_text(v)}" for n, v in start.optimizer.uses if v is not None and n not in said]
-    if values:
-        yield "# Where tuning starts; `scalec plan --tunables` lists all there is to tune."
-        yield f"run {{ {'; '.join(values)} }}"
+    """What the optimizers start from, as far as no ancestor says it."""
+    said = "# Where tuning starts; `scalec plan --tunables` lists all there is to tune."
+    for optimizer in start.optimizers:
+        values = _first(start, optimizer)
+        if values:
+            yield from (said, f"run {f'for {optimizer.name} ' * (len(start.optimizers) > 1)}{{ {'; '.join(values)} }}")
+            said = ""
+
+
+def _first(start: Start, optimizer: Optimizer) -> list[str]:
+    own = [c for c in start.resolved.clauses if c.node.kind == "run"]
+    theirs = [c.node for c in own if c.around.owners is None or optimizer.name in c.around.owners]
+    said = {s.attribute for clause in theirs for s in clause.statements}
+    return [f"{n} = {expression_text(v)}" for n, v in optimizer.uses if v is not None and n not in said]
 
 
 def _checks(start: Start, name: str) -> Iterator[str]:
@@ -111,15 +118,20 @@ def _checks(start: Start, name: str) -> Iterator[str]:
     for check in start.checks:
         under = f" under {regimes_text(check.regimes)}" if check.regimes else ""
         claims = ", ".join(map(claim_text, check.claims))
-        yield f"check {name} on {ref_text(start.network)} for {start.optimizer.name}{under} {{ expect {claims} }}"
+        team = " + ".join(o.name for o in start.optimizers)
+        yield f"check {name} on {ref_text(start.network)} for {team}{under} {{ expect {claims} }}"
 
 
 def published(
-    declared: Iterable[nodes.CheckDecl], rule: nodes.Ref, network: nodes.Ref, optimizer: str
+    declared: Iterable[nodes.CheckDecl], rule: nodes.Ref, network: nodes.Ref, team: tuple[str, ...]
 ) -> tuple[nodes.CheckDecl, ...]:
-    """The checks about just this rule, network and optimizer, by name."""
+    """The checks about just this rule, network and optimizers, by name."""
     return tuple(
         check
         for check in declared
-        if check.rule == rule and check.network == network and optimizer in [owner.text for owner in check.owners]
+        if check.rule == rule and check.network == network and (not check.owners or set(team) in _teams(check))
     )
+
+
+def _teams(check: nodes.CheckDecl) -> list[set[str]]:
+    return [{part.text for part in joint.parts} for joint in check.owners]

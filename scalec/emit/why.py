@@ -41,7 +41,13 @@ def _values(plan: Plan) -> dict[str, Mapping[str, Said]]:
     """What is said of each place; a tensor also under its parameter's name."""
     found: dict[str, Mapping[str, Said]] = {}
     for t in plan.tensors:
-        said: dict[str, Said] = {"init": t.init, **t.numbers, "wd.kind": t.wd_kind}
+        said: dict[str, Said] = {
+            "init": t.init,
+            **t.numbers,
+            "wd.kind": t.wd_kind,
+            "frozen": t.frozen,
+            "optimizer": t.owner,
+        }
         found[t.tensor.path] = found[parameter_pattern(t.tensor)] = said
     found |= {s.site.path: dict(s.numbers) for s in plan.sites}
     return found | {"run": dict(plan.run)}

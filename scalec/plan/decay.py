@@ -1,4 +1,4 @@
-"""Weight decay between conventions: the rule's `wd.kind` and what the optimizer's class does.
+"""From what a rule means to what an optimizer's class takes: decay between conventions, a factor divided out.
 
 `torch` shrinks a weight by `lr*wd` per step, `independent` by `wd`, `l2` adds `wd*w` to the gradient, which is
 the first under SGD without momentum and is no decay of the weight under anything else.
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
-from scalec.plan.model import Quantity
+from scalec.plan.model import Origin, Quantity
+from scalec.plan.sizes import at_base
 from scalec.symbolic import formula as f
+from scalec.symbolic.formula import Formula
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ def _refused(
     return wd
 
 
+def divide_factor(numbers: dict[str, Quantity], factor: Formula, origin: Origin, decay: Decay) -> dict[str, Quantity]:
+    """The numbers of a class that multiplies its update, though not its decay, by a factor of its own."""
+    base = at_base(factor)
+    own = Quantity(base, f.divide(factor, base), factor, (origin,))
+    divided = {"lr": _times(numbers["lr"], own, -1)} if "lr" in numbers else {}
+    if decay.optimizer == "torch" and "wd" in numbers:
+        divided["wd"] = _times(numbers["wd"], own, 1)  # the class decays by its lr * wd
+    return numbers | divided
+
+
 def _per_step(wd: Quantity, lr: Quantity, decay: Decay) -> Quantity | None:
     """How much of a weight one step takes away; L2 through a normalised update has no such number."""
     if decay.optimizer == "independent":
@@ -90,4 +102,5 @@ def _times(left: Quantity, right: Quantity, exponent: int) -> Quantity:
         times(left.law, right.law),
         times(left.formula, right.formula),
         origins,
+        left.losers,
     )

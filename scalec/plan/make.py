@@ -6,7 +6,7 @@ linear in tensors and does not grow with layers, heads or sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -14,14 +14,14 @@ from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, ScalecError, did_you_mean
 from scalec.plan import regimes
 from scalec.plan import sizes as size_table
-from scalec.plan.decay import Decay, convert_decay
 from scalec.plan.demands import unmet
 from scalec.plan.guards import Decider
-from scalec.plan.model import Choice, OptimizerClass, Origin, Plan, PlannedSite, PlannedTensor, Quantity
+from scalec.plan.model import Choice, Origin, Plan, PlannedSite, PlannedTensor, Quantity
+from scalec.plan.owners import Owners
 from scalec.plan.sane import check_values
 from scalec.plan.select import Selection, block_names, called
 from scalec.plan.tune import Tune
-from scalec.plan.values import Number, Scope, Word, apply
+from scalec.plan.values import Number, Scope, Word, apply, origin_of
 from scalec.program.blocks import BLOCKS
 from scalec.program.program import Program, Site, Tensor
 from scalec.resolve import vocabulary as words
@@ -34,7 +34,7 @@ from scalec.symbolic.evaluate import to_number
 from scalec.symbolic.formula import UNIT, ZERO, Formula
 from scalec.symbolic.order import Regime
 from scalec.syntax import nodes
-from scalec.syntax.printer import cite_text, clause_subject, statement_text
+from scalec.syntax.printer import cite_text, clause_subject
 
 MUST_BE_SAID = ("lr", "eps", "wd")
 OF_THE_RUN = frozenset(words.RUN_ATTRIBUTES) - frozenset(ATTRIBUTES)  # batch, steps, ...: of no optimizer
@@ -60,10 +60,12 @@ class Request:
     partial: bool = False
 
 
-def make_plan(program: Program, rule: RuleSet, optimizer: Optimizer, request: Request, reporter: Reporter) -> Plan:
+def make_plan(
+    program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], request: Request, reporter: Reporter
+) -> Plan:
     """The plan of `rule` on `program`. Raises ScalecError with every independent mistake."""
     try:
-        return _Planner(program, rule, optimizer, request, reporter).plan()
+        return _Planner(program, rule, optimizers, request, reporter).plan()
     except f.FormulaError as error:
         reporter.fail(codes.EXPRESSION, str(error), rule.span)
 
@@ -78,11 +80,11 @@ class _Values:
 
 class _Planner:
     def __init__(
-        self, program: Program, rule: RuleSet, optimizer: Optimizer, request: Request, reporter: Reporter
+        self, program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], request: Request, reporter: Reporter
     ) -> None:
         self.program = program
         self.rule = rule
-        self.optimizer = optimizer
+        self.owners = Owners(optimizers, reporter)
         self.request = request
         self.reporter = reporter
         self.used_tunes: set[Tune] = set()
@@ -110,7 +112,7 @@ class _Planner:
         self._demand(run)
         tensors = tuple(self._tensor(t) for t in self.program.tensors)
         sites = tuple(self._site(s) for s in self.program.sites)
-        self._report_leftovers()
+        self._report_leftovers(tensors)
         self.reporter.stop_on_errors()
         sizes = tuple(size_table.target(self.program, g, self.named, self.reporter) for g in self.request.at)
         self.reporter.stop_on_errors()
@@ -119,7 +121,7 @@ class _Planner:
             self.rule.name,
             self.request.file,
             self.program,
-            {self.optimizer.name: _class_of(self.optimizer)},
+            self.owners.classes,
             self.base,
             tuple(n for n in freed if n not in self.fixed),
             sizes,
@@ -148,22 +150,19 @@ class _Planner:
         return named | dict(self.request.base)
 
     # ---- regime, demands ---------------------------------------------------------------------
-    def _owned(self, around: Around) -> bool:
-        return around.owners is None or self.optimizer.name in around.owners
-
     def _applies(self, around: Around) -> bool:
-        """Whether it is for this optimizer and under this regime."""
-        return self._owned(around) and regimes.holds(around, self.regime, self.program)
+        """Whether it is for one of the optimizers and under this regime."""
+        return bool(self.owners.concerned(around)) and regimes.holds(around, self.regime, self.program)
 
     def _inferred(self, targets: Sequence[size_table.Sizes]) -> Regime | None:
-        under = [(c.around, clause_subject(c.node)) for c in self.rule.clauses if self._owned(c.around)]
+        under = [(c.around, clause_subject(c.node)) for c in self.rule.clauses if self.owners.concerned(c.around)]
         return regimes.infer(under, self.program, self.base, targets, self.reporter)
 
     def _demand(self, run: Mapping[str, Quantity | Choice]) -> None:
         """What the rule demands of sizes and of the run, where bare names of the run will do."""
         self.decider.run = self.run
         values: dict[str, Formula] = {name: f.symbol("run", name) for name in self.run}
-        scope = Scope(values | self._run_sizes(), tuple(self.run), self.fixed, "the run")
+        scope = Scope(values | self._run_sizes(), values, self.fixed, "the run")
         said = {name: value.word for name, value in run.items() if isinstance(value, Choice)}
         for demand in self.rule.demands:
             if self._applies(demand.around) and self.decider.where(demand.around.where, scope):
@@ -183,7 +182,8 @@ class _Planner:
         for paths in self.anchorless.values():
             if self.shared[key].tensor.path in paths:
                 paths[tensor.path] = None
-        missing = [name for name in MUST_BE_SAID if name not in planned.numbers and name in self._uses()]
+        needed = [name for name in MUST_BE_SAID if name in self.owners.uses(planned.optimizer)]
+        missing = [name for name in needed if name not in planned.numbers]
         missing += [
             name
             for name, said in (("init", planned.init.word), ("init.std", "init.std" in planned.numbers))
@@ -193,9 +193,6 @@ class _Planner:
             if tensor.path not in self.anchorless.get(name, ()):
                 self.uncovered.setdefault(name, []).append(tensor.path)
         return planned
-
-    def _uses(self) -> tuple[str, ...]:
-        return tuple(name for name, _ in self.optimizer.uses)
 
     def _clauses(self, tensor: Tensor) -> list[tuple[RuleClause, int]]:
         """The clauses that select a tensor, each with the use that it selected, in order of precedence."""
@@ -208,30 +205,28 @@ class _Planner:
         self, tensor: Tensor, clauses: list[tuple[RuleClause, int]], tunes: tuple[tuple[Tune, ...], ...]
     ) -> PlannedTensor:
         """Every use reads and sets the same attributes, but for the forward multiplier, which is its own."""
+        held = [c for c, use in clauses if self._held([c], self._tensor_scope(tensor.views[use]))]
+        owner = self.owners.of(held)
         scales = {use.scale: _default(UNIT) for use in tensor.uses}
         numbers = {"init.std": Number(None, []), "init.mean": _default(ZERO)} | scales
-        numbers |= {name: _default(f.symbol("run", name)) for name in self._uses()}
-        choices = {"init.dist": Word("", []), "wd.kind": Word(self.optimizer.decay, [])}
+        untrained = tuple(numbers)
+        numbers |= {name: _default(symbol) for name, symbol in self.owners.run_symbols(owner.word).items()}
+        decay = Word(self.owners.decay(owner.word), [])
+        choices = {"init.dist": Word("", []), "wd.kind": decay, "frozen": Word("no", [])}
         seen = [_Values(numbers | {"scale": scale}, choices) for scale in scales.values()]
         for clause, use in clauses:
-            self._apply([clause], seen[use], self._tensor_scope(tensor.views[use]))
-        decay = Decay(choices["wd.kind"].word, self.optimizer.decay, self.optimizer.family)
-        dist = choices["init.dist"]
+            if clause.around.owners is None or owner.word in clause.around.owners:
+                self._apply([clause], seen[use], self._tensor_scope(tensor.views[use], owner.word))
+        dist, kind, frozen = choices["init.dist"], choices["wd.kind"].finish(), choices["frozen"].finish()
         constant = _constants(dist)
         for values, asked in zip(seen, tunes, strict=True):
-            self._tune((t for t in asked if t.attribute not in constant), values)
-        every = numbers | constant
-        said = {n: v for n, v in every.items() if v.covered or self.request.partial or n not in MUST_BE_SAID}
-        finished, per_step = convert_decay(self._finish(said, tensor.path), decay, self._is_zero, self.reporter)
-        return PlannedTensor(
-            tensor,
-            self.optimizer.name,
-            dist.finish(),
-            shared.finish() if (shared := choices.get("init.shared")) else None,
-            choices["wd.kind"].finish(),
-            finished,
-            per_step,
-        )
+            self._tune((t for t in asked if t.attribute not in constant), values, owner.word)
+        every = {n: v for n, v in (numbers | constant).items() if frozen.word != "yes" or n in untrained}
+        needed = {n: v for n, v in every.items() if v.covered or self.request.partial or n not in MUST_BE_SAID}
+        said = self._finish(needed, tensor.path)
+        told, per_step = self.owners.told(owner.word, tensor, said, kind.word, self._is_zero)
+        shared = choices["init.shared"].finish() if "init.shared" in choices else None
+        return PlannedTensor(tensor, owner, frozen, dist.finish(), shared, kind, told, said, per_step)
 
     def _site(self, site: Site) -> PlannedSite:
         layer = {"layer": f.symbol("layer", site.axes[-1].name)} if site.axes else {}
@@ -254,21 +249,30 @@ class _Planner:
         return self._finish(values.numbers, site.path)
 
     def _plan_run(self) -> dict[str, Quantity | Choice]:
-        """Run-level quantities: the optimizer's defaults, then the rule's `run` clauses, then tuned values."""
-        numbers = {
-            name: _default(f.number(to_number(value, self.reporter))) if value else Number(None, [])
-            for name, value in self.optimizer.uses
-        }
-        values = _Values(numbers, {})
+        """Run-level quantities: an optimizer's defaults, then the rule's `run` clauses, then tuned values."""
         clauses = [c for c in self.clauses if c.node.kind == "run"]
-        self._apply(clauses, values, Scope(self._run_sizes(), (), self.fixed, "the run"))
-        for tune in self.request.tunes:
-            known = tune.attribute in values.numbers or tune.attribute in OF_THE_RUN
-            if known and tune.selector in (None, "run"):
-                self.used_tunes.add(tune)
-                values.numbers.setdefault(tune.attribute, Number(None, [])).tune(f.number(tune.value), tune.origin)
+        values = _Values({}, {})
+        for name, optimizer in self.owners.optimizers.items():
+            own = _Values({n: self._first(value) for n, value in optimizer.uses}, {})
+            theirs = [c for c in clauses if name in self.owners.concerned(c.around)]
+            self._plan_run_of(theirs, own, tuple(own.numbers), (None, "run", name))
+            values.numbers |= {self.owners.run_name(name, n): v for n, v in own.numbers.items()}
+        self._plan_run_of(clauses, values, OF_THE_RUN, (None, "run"))
         self.run = self._finish(values.numbers, "run")
         return {**self.run, **{name: w.finish() for name, w in values.words.items()}}
+
+    def _first(self, value: nodes.Expr | None) -> Number:
+        return _default(f.number(to_number(value, self.reporter))) if value else Number(None, [])
+
+    def _plan_run_of(
+        self, clauses: list[RuleClause], values: _Values, known: Collection[str], selectors: tuple[str | None, ...]
+    ) -> None:
+        """What is said of the `known` attributes of the run, or of one optimizer's."""
+        self._apply(clauses, values, Scope(self._run_sizes(), {}, self.fixed, "the run"), known)
+        for tune in self.request.tunes:
+            if tune.attribute in known and tune.selector in selectors:
+                self.used_tunes.add(tune)
+                values.numbers.setdefault(tune.attribute, Number(None, [])).tune(f.number(tune.value), tune.origin)
 
     def _finish(self, numbers: Mapping[str, Number], path: str) -> dict[str, Quantity]:
         """The numbers that start somewhere; notes what has no anchor, or no base size to move from."""
@@ -292,32 +296,33 @@ class _Planner:
         return quantity.formula == ZERO or any(self.run[s.name].formula == ZERO for s in runs)
 
     # ---- clauses -----------------------------------------------------------------------------
-    def _tensor_scope(self, tensor: Tensor) -> Scope:
+    def _tensor_scope(self, tensor: Tensor, owner: str = "") -> Scope:
         (use,) = tensor.uses
         own = {"fan_in": use.fan_in, "fan_out": use.fan_out, "density": tensor.density}
         sizes = own | dict(tensor.relative) | self.dimensions
-        return self._scope(sizes, f"tensor `{tensor.path}`")
+        return self._scope(sizes, f"tensor `{tensor.path}`", owner)
 
-    def _scope(self, sizes: dict[str, Formula], where: str) -> Scope:
-        run = tuple(name for name, _ in self.optimizer.uses)
-        return Scope(sizes, run, self.fixed, where)
+    def _scope(self, sizes: dict[str, Formula], where: str, owner: str = "") -> Scope:
+        return Scope(sizes, self.owners.run_symbols(owner, others=True), self.fixed, where)
 
     def _held(self, clauses: Iterable[RuleClause], scope: Scope) -> list[RuleClause]:
         """Those whose conditions hold at a place."""
         return [c for c in clauses if self.decider.where(c.around.where, scope)]
 
-    def _apply(self, clauses: Iterable[RuleClause], values: _Values, scope: Scope) -> None:
+    def _apply(
+        self, clauses: Iterable[RuleClause], values: _Values, scope: Scope, known: Collection[str] | None = None
+    ) -> None:
+        """Let clauses act in order; `known` are the attributes meant, where not all are."""
         for clause in self._held(clauses, scope):
             for statement in clause.node.statements:
-                if isinstance(statement, nodes.Set):
+                if isinstance(statement, nodes.Set) and (known is None or statement.attribute in known):
                     try:
                         self._statement(clause, statement, values, scope)
                     except ScalecError:
                         continue  # reported; the other statements may have mistakes of their own
 
     def _statement(self, clause: RuleClause, statement: nodes.Set, values: _Values, scope: Scope) -> None:
-        text = f"{clause_subject(clause.node)} {{ {statement_text(statement)} }}"
-        origin = Origin(clause.rule, text, statement.span)
+        origin = origin_of(clause, statement)
         name = "init.dist" if statement.attribute == "init" else statement.attribute
         if words.ATTRIBUTES[clause.node.kind].get(statement.attribute):
             assert isinstance(statement.value, nodes.Name)
@@ -337,13 +342,13 @@ class _Planner:
         everywhere = isinstance(place, Tensor)
         return tuple(t for t in self.request.tunes if (everywhere if t.selector is None else called(t.selector, place)))
 
-    def _tune(self, tunes: Iterable[Tune], values: _Values) -> None:
+    def _tune(self, tunes: Iterable[Tune], values: _Values, owner: str = "") -> None:
         """A bare `ATTR=value` is the run's value where the run has one, so that one number moves all."""
         for tune in tunes:
             if tune.attribute in values.numbers:
                 self.used_tunes.add(tune)
-                of_run = tune.selector is None and tune.attribute in self._uses()
-                value = f.symbol("run", tune.attribute) if of_run else f.number(tune.value)
+                runs = self.owners.run_symbols(owner).get(tune.attribute)
+                value = runs if runs and tune.selector is None else f.number(tune.value)
                 values.numbers[tune.attribute].tune(value, tune.origin)
 
     # ---- what is left over -------------------------------------------------------------------
@@ -373,8 +378,9 @@ class _Planner:
                 helps=[f"`base {said}` in the rule, or `--base {asked}`"],
             )
 
-    def _report_leftovers(self) -> None:
+    def _report_leftovers(self, tensors: Sequence[PlannedTensor]) -> None:
         self._report_baseless()
+        self.owners.report(self.rule.span, tensors)
         for name, lacking in self.anchorless.items():
             self.reporter.report(
                 codes.NO_ANCHOR,
@@ -432,14 +438,3 @@ def _constants(dist: Word) -> dict[str, Number]:
 def _listed(paths: list[str]) -> str:
     shown = ", ".join(f"`{p}`" for p in paths[:6])
     return shown if len(paths) <= 6 else f"{shown} and {len(paths) - 6} more"
-
-
-def _class_of(optimizer: Optimizer) -> OptimizerClass:
-    return OptimizerClass(
-        optimizer.name,
-        optimizer.path,
-        optimizer.arguments,
-        optimizer.family,
-        tuple(name for name, _ in optimizer.uses),
-        optimizer.decay,
-    )

@@ -15,7 +15,7 @@ from typing import Literal
 from scalec.plan.truth import Guard
 from scalec.program.program import Axis, Program, Site, Tensor
 from scalec.source import Span
-from scalec.symbolic.formula import Formula, Symbol, evaluate, substitute, symbols
+from scalec.symbolic.formula import UNIT, Formula, Symbol, evaluate, substitute, symbols
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class OptimizerClass:
     `name` as in the rule file; `path` the checked dotted class name; `arguments` its fixed keyword
     arguments; `family` the update family for the calculus; `uses` the attributes it takes;
     `decay`: `torch` (shrink by lr*wd), `independent` (by wd), `l2` (wd*w in the gradient), `none`.
+    `factor`, over `fan_in` and `fan_out`: what the class multiplies its update by; `batched`: how it
+    comes to an update, for code that does it at once for many matrices.
     """
 
     name: str
@@ -74,28 +76,48 @@ class OptimizerClass:
     family: str
     uses: tuple[str, ...]
     decay: str
+    factor: Formula = UNIT
+    batched: BatchedStep | None = None
+
+
+@dataclass(frozen=True)
+class BatchedStep:
+    """A scheme and its numbers."""
+
+    scheme: str
+    arguments: tuple[tuple[str, Fraction], ...]
 
 
 @dataclass(frozen=True)
 class PlannedTensor:
     """`numbers`: init.std, init.mean, scale, lr, eps, wd, beta1, ... as far as the optimizer uses them.
 
-    `wd` is already in the optimizer's own convention; `decay_per_step` is None where L2 goes through
-    a normalised update and no such number exists.
+    `said` are numbers as the rule means them: `lr` the step on the normalised update, `wd` as `wd_kind`
+    says. `numbers` are what the optimizer's class is told: its own factor divided out of `lr`, `wd` in
+    its own convention. `frozen` is `yes` where training leaves the tensor alone: then there are those of
+    its start and of the forward pass alone. `decay_per_step` is None where L2 goes through a normalised
+    update and no such number exists.
     """
 
     tensor: Tensor
-    optimizer: str
+    owner: Choice
+    frozen: Choice
     init: Choice
     shared: Choice | None
     wd_kind: Choice
     numbers: Mapping[str, Quantity]
+    said: Mapping[str, Quantity]
     decay_per_step: Quantity | None
 
     @property
     def shared_axes(self) -> tuple[Axis, ...]:
         """The axes along which all copies start equal."""
         return tuple(axis for axis in self.tensor.axes if self.shared and axis.word == self.shared.word)
+
+    @property
+    def optimizer(self) -> str | None:
+        """The name of the one that trains it."""
+        return None if self.frozen.word == "yes" else self.owner.word
 
 
 @dataclass(frozen=True)
@@ -128,6 +150,17 @@ class Plan:
     @cached_property
     def tensor(self) -> dict[str, PlannedTensor]:
         return {t.tensor.path: t for t in self.tensors}
+
+    def run_name(self, owner: str, attribute: str) -> str:
+        """What the run's value for an optimizer is called: `lr`, or `muon.lr` where there are several."""
+        return f"{owner}.{attribute}" if len(self.optimizers) > 1 else attribute
+
+    @property
+    def rate(self) -> Quantity:
+        """The run's learning rate; of several optimizers, the first one's."""
+        found = self.run[self.run_name(next(iter(self.optimizers)), "lr")]
+        assert isinstance(found, Quantity)
+        return found
 
     @cached_property
     def site(self) -> dict[str, PlannedSite]:

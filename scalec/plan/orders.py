@@ -12,7 +12,7 @@ from scalec.symbolic.formula import UNIT, ZERO, Formula, symbols
 def scaling(plan: Plan) -> Scaling:
     """The orders of a rule: those of its laws; what is zero at the base is absent."""
     return Scaling(
-        {t.tensor.path: _tensor(plan, t, plan.optimizers[t.optimizer]) for t in plan.tensors},
+        {t.tensor.path: _tensor(plan, t, plan.optimizers[t.optimizer] if t.optimizer else None) for t in plan.tensors},
         {
             (s.site.path, name): law
             for s in plan.sites
@@ -22,24 +22,32 @@ def scaling(plan: Plan) -> Scaling:
     )
 
 
-def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass) -> TensorScaling:
+def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass | None) -> TensorScaling:
+    """A frozen tensor has no optimizer; its weights are those of the start, whatever drew or trained them."""
+
     def law(name: str) -> Formula | None:
         return _law(plan, numbers[name]) if name in numbers else None
 
-    numbers = planned.numbers
+    numbers = planned.said
     drawn = planned.init.word not in ("zero", "ones")
     said = {name: [o.span for o in q.origins if o.span] for name, q in numbers.items()}
     return TensorScaling(
         init=law("init.std") if drawn else (UNIT if planned.init.word == "ones" else None),
         lr=law("lr"),
-        family=cast(Family, "declared" if optimizer.family == "other" else optimizer.family),
+        family=family_of(optimizer),
         scale=tuple(law(use.scale) or UNIT for use in planned.tensor.uses),
         shared=tuple(axis.name for axis in planned.shared_axes),
         eps=law("eps"),
         wd=law("wd"),
-        decay=cast(Decay, optimizer.decay),
+        decay=cast(Decay, planned.wd_kind.word),
         spans={name: spans[-1] for name, spans in said.items() if spans},
     )
+
+
+def family_of(optimizer: OptimizerClass | None) -> Family:
+    if optimizer is None:
+        return "sgd"  # without a learning rate any family does nothing
+    return "declared" if optimizer.family == "other" else cast(Family, optimizer.family)
 
 
 def _law(plan: Plan, quantity: Quantity) -> Formula | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from scalec.plan.model import Origin, Plan, Quantity
-from scalec.symbolic.formula import Formula, symbol
+from scalec.symbolic.formula import Formula, symbol, symbols
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def tunables(plan: Plan) -> tuple[Tunable, ...]:
     found: dict[tuple[str, Formula, bool, Origin | None], list[str]] = {}
     for path, numbers in _places(plan):
         for name, quantity in numbers.items():
-            if path == "run" or (quantity.anchored and quantity.anchor != symbol("run", name)):
+            if path == "run" or (quantity.anchored and not _is_runs(quantity)):
                 origin = quantity.anchored[-1] if quantity.anchored else None
                 found.setdefault((name, quantity.anchor, quantity.complement, origin), []).append(path)
     return tuple(
@@ -43,11 +43,15 @@ def tunables(plan: Plan) -> tuple[Tunable, ...]:
     )
 
 
+def _is_runs(quantity: Quantity) -> bool:
+    return any(quantity.anchor == symbol("run", s.name) for s in symbols(quantity.anchor) if s.kind == "run")
+
+
 def _places(plan: Plan) -> Iterator[tuple[str, Mapping[str, Quantity]]]:
     yield "run", {name: q for name, q in plan.run.items() if isinstance(q, Quantity)}
     for t in plan.tensors:
         drawn = t.init.word not in ("zero", "ones")
-        yield t.tensor.path, {n: q for n, q in t.numbers.items() if drawn or not n.startswith("init.")}
+        yield t.tensor.path, {n: q for n, q in t.said.items() if drawn or not n.startswith("init.")}
     for s in plan.sites:
         yield s.site.path, s.numbers
 

@@ -14,11 +14,12 @@ from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
 from scalec.plan.model import Choice, Origin, Quantity
 from scalec.plan.sizes import at_base, ratio
+from scalec.resolve.rules import RuleClause
 from scalec.symbolic import formula as f
 from scalec.symbolic.evaluate import is_sum, to_formula
 from scalec.symbolic.formula import UNIT, Formula
 from scalec.syntax import nodes
-from scalec.syntax.printer import expression_text
+from scalec.syntax.printer import clause_subject, expression_text, statement_text
 
 Names = dict[str, Formula]
 
@@ -111,7 +112,7 @@ class Scope:
     """
 
     sizes: Names
-    run: tuple[str, ...]
+    run: Names
     fixed: frozenset[str]
     where: str
 
@@ -147,7 +148,7 @@ class Scope:
     def _names(self, view: Callable[[Formula], Formula]) -> Callable[[str], Formula | None]:
         def look_up(name: str) -> Formula | None:
             if name.startswith("run.") and name[4:] in self.run:
-                return f.symbol("run", name[4:])
+                return self.run[name[4:]]
             if name.startswith("base.") and name[5:] in self.sizes:
                 return at_base(self.sizes[name[5:]])
             return view(self.sizes[name]) if name in self.sizes else None
@@ -176,6 +177,11 @@ def _apply(number: Number, statement: nodes.Set, scope: Scope, origin: Origin, r
             number.follow(scope.law(statement.value, reporter), origin)
         case "*~":
             number.multiply_law(scope.law(statement.value, reporter), origin)
+
+
+def origin_of(clause: RuleClause, statement: nodes.Set) -> Origin:
+    text = f"{clause_subject(clause.node)} {{ {statement_text(statement)} }}"
+    return Origin(clause.rule, text, statement.span)
 
 
 def _complement(number: Number) -> None:

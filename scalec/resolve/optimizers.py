@@ -16,13 +16,27 @@ FAMILIES = ("sgd", "entrywise", "spectral", "other")
 DECAYS = ("torch", "independent", "l2", "none")
 ATTRIBUTES = ("lr", "eps", "wd", "beta1", "beta2", "momentum")
 CLASS_PREFIX = "torch.optim."
+# How a class makes an update from a matrix of gradients, where the emitter can write its step out for many at
+# once: a scheme, and what it needs to be told.
+SCHEMES: dict[str, tuple[str, ...]] = {"newton_schulz": ("a", "b", "c", "steps", "eps")}
+
+
+@dataclass(frozen=True)
+class Batched:
+    """`newton_schulz(a = ..., ...)`: momentum as a running mean with Nesterov's look ahead, orthogonalised in
+    bfloat16 by `steps` times `x -> a x + b x x' x + c x x' x x' x`; `eps` is the least norm divided by."""
+
+    scheme: str
+    arguments: tuple[tuple[str, nodes.Expr], ...]
 
 
 @dataclass(frozen=True)
 class Optimizer:
     """What the calculus and the plan need: update family, class, attributes with defaults, decay.
 
-    `uses` pairs an attribute with its default expression (the anchor of last resort), or None.
+    `uses` pairs an attribute with its default expression (the anchor of last resort), or None. `factor`:
+    what the class multiplies an update by itself; `batched`: what it does, for code that does it at once for
+    all matrices of one shape.
     """
 
     name: str
@@ -33,6 +47,7 @@ class Optimizer:
     decay: str
     factor: nodes.Expr | None
     span: Span
+    batched: Batched | None = None
 
 
 def resolve_optimizer(
@@ -72,7 +87,10 @@ def _settings(
         if parent:
             assert isinstance(parent.declaration, nodes.OptimizerDecl)
             settings = _settings(workspace, parent.declaration, parent.unit, reporter, (*path, key))
-    return settings | {s.kind: s for s in declaration.settings}
+    own = {s.kind: s for s in declaration.settings}
+    if "class" in own:
+        settings.pop("batched", None)  # it said what the parent's class does
+    return settings | own
 
 
 def _build(
@@ -122,7 +140,29 @@ def _build(
         decay.word or "",
         factor,
         declaration.span,
+        _batched(declaration, settings, reporter) if "batched" in settings else None,
     )
+
+
+def _batched(declaration: nodes.OptimizerDecl, settings: dict[str, nodes.Setting], reporter: Reporter) -> Batched:
+    setting = settings["batched"]
+    assert setting.ref is not None
+    scheme, given = setting.ref.path, {a.name: a.value for a in setting.ref.arguments}
+    if scheme not in SCHEMES:
+        reporter.fail(
+            codes.UNKNOWN_WORD, f"unknown way to an update `{scheme}`", setting.span,
+            notes=[f"there is {', '.join(SCHEMES)}"], helps=did_you_mean(scheme, SCHEMES),
+        )  # fmt: skip
+    needed = SCHEMES[scheme]
+    arguments = tuple((n, v) for n in needed if isinstance(v := given.get(n), nodes.Expr))
+    if len(arguments) < len(needed) or len(setting.ref.arguments) != len(needed):
+        said = f"`{scheme}` takes {', '.join(f'`{n}`' for n in needed)}, each by name and once"
+        reporter.report(codes.OPTIMIZER, said, setting.span)
+    used = {size.name for size in settings["uses"].sizes}
+    if (settings["update"].word, settings["decay"].word, used) != ("spectral", "torch", {"lr", "wd", "momentum"}):
+        said = f"`{scheme}` makes a `spectral` update from `lr`, `wd` and `momentum`, with decay as `torch` has it"
+        reporter.report(codes.OPTIMIZER, said, declaration.span)
+    return Batched(scheme, arguments)
 
 
 def _argument(argument: nodes.Argument, reporter: Reporter) -> tuple[str, str | Fraction]:

@@ -20,8 +20,6 @@ from scalec.source import Span
 from scalec.syntax import nodes
 from scalec.syntax.printer import expression_text
 
-NOT_YET = ("frozen", "optimizer")
-
 
 @dataclass(frozen=True)
 class Around:
@@ -98,6 +96,7 @@ class _Flattener:
         self.demands: list[RuleDemand] = []
         self.base: list[nodes.Size] = []
         self.cites: list[tuple[str, nodes.Cite]] = []
+        self.head: frozenset[str] | None = None  # the optimizers that the rule in hand is headed for
         self.done: dict[tuple[str, str], tuple[dict[str, nodes.Expr], nodes.Ref]] = {}
 
     def visit(self, found: Found, ref: nodes.Ref, path: tuple[tuple[str, str], ...]) -> None:
@@ -131,6 +130,7 @@ class _Flattener:
                 f"rule `{rule.name}` is for {_and(sorted(owners))}, not for {_and(self.optimizers)}",
                 rule.owners[0].span,
             )
+        self.head = owners
         self._parts(rule.name, substitute(rule.parts, bindings), Around(owners), found.unit)
 
     def _same_again(
@@ -170,7 +170,7 @@ class _Flattener:
                     self._parts(rule, part.parts, self._qualify(part.qualifiers, around, unit), unit)
                 case nodes.Clause():
                     inside = self._qualify(part.qualifiers, around, unit)
-                    if self._check_clause(part):
+                    if self._check_clause(part, unit, inside.owners != self.head):
                         self.clauses.append(RuleClause(rule, part, inside, unit == self.workspace.main))
 
     def _base(self, sizes: tuple[nodes.Size, ...], unit: str) -> None:
@@ -199,7 +199,7 @@ class _Flattener:
                     around = replace(around, where=(*around.where, qualifier.condition))
         return around
 
-    def _check_clause(self, clause: nodes.Clause) -> bool:
+    def _check_clause(self, clause: nodes.Clause, unit: str, owned: bool) -> bool:
         before = len(self.reporter.diagnostics)
         known = {
             "tensor": (*words.SHAPE_CLASSES, *words.with_wholes(words.ROLES)),
@@ -217,22 +217,38 @@ class _Flattener:
                     notes=() if clause.kind == "tensor" else (f"the sites are {', '.join(words.SITES)}",),
                 )
         for statement in clause.statements:
-            self._check_statement(clause.kind, statement)
+            if clause.kind == "tensor" and isinstance(statement, nodes.Set) and statement.attribute == words.OWNER:
+                self._check_owner(statement, unit, owned)
+            else:
+                self._check_statement(clause.kind, statement)
         return len(self.reporter.diagnostics) == before
+
+    def _check_owner(self, statement: nodes.Set, unit: str, owned: bool) -> None:
+        """`optimizer = NAME`, of an optimizer that this file sees; `owned`: it stands in a section `for` some."""
+        if owned:
+            self.reporter.report(
+                codes.OWNER, "who owns a tensor is decided before what is said `for` its owner", statement.span,
+                helps=[f"`{words.OWNER} = ...` stands outside of `for`"],
+            )  # fmt: skip
+        elif statement.op == "=" and isinstance(statement.value, nodes.Name):
+            self.workspace.find("optimizer", statement.value.text, unit, statement.value.span, self.reporter)
+        else:
+            message = f"`{words.OWNER}` is the name of an optimizer and takes `=` only"
+            self.reporter.report(codes.UNKNOWN_WORD, message, statement.span)
 
     def _check_statement(self, kind: nodes.Kind, statement: nodes.Set | nodes.Solve) -> None:
         attributes = words.ATTRIBUTES[kind]
-        if isinstance(statement, nodes.Solve) or (kind == "tensor" and statement.attribute in NOT_YET):
-            what = "solves" if isinstance(statement, nodes.Solve) else statement.attribute
-            self._unsupported(f"`{what}`", statement.span)
+        if isinstance(statement, nodes.Solve):
+            self._unsupported("`solves`", statement.span)
             return
         if statement.attribute not in attributes:
+            known = (*attributes, *([words.OWNER] if kind == "tensor" else []))
             self.reporter.report(
                 codes.UNKNOWN_WORD,
                 f"a {kind} has no attribute `{statement.attribute}`",
                 statement.span,
-                notes=[f"its attributes are {', '.join(attributes)}"],
-                helps=did_you_mean(statement.attribute, attributes),
+                notes=[f"its attributes are {', '.join(known)}"],
+                helps=did_you_mean(statement.attribute, known),
             )
             return
         choices = attributes[statement.attribute]

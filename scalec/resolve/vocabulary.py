@@ -30,6 +30,8 @@ TENSOR_ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "beta1": (), "beta2": (), "momentum": (), "frozen": ("yes", "no"),
 }  # fmt: skip
 
+OWNER = "optimizer"  # the attribute of a tensor whose word is a declared name
+
 RUN_ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "lr": (), "eps": (), "wd": (), "batch": (), "steps": (), "warmup": (), "final_lr": (),
     "schedule": ("constant", "linear", "cosine"), "beta1": (), "beta2": (), "momentum": (), "clip": (),

@@ -173,6 +173,7 @@ class Builder:
     update = _field(nodes.Setting, "update", "word")
     decay = _field(nodes.Setting, "decay", "word")
     class_ = _field(nodes.Setting, "class", "ref")
+    batched = _field(nodes.Setting, "batched", "ref")
     uses = _field(nodes.Setting, "uses", "sizes")
     factor = _field(nodes.Setting, "factor", "expr")
     effect = _field(nodes.Setting, "effect", "expr")
@@ -192,6 +193,7 @@ class Builder:
     derived = _node(nodes.Derived)
     parents = _items
     owners = _itself
+    teams = _items
     cite = _node(nodes.Cite)
     base = _list(nodes.Base)
     require = _node(nodes.Demand, "require")
@@ -242,7 +244,7 @@ class Builder:
         span: Span,
         rule: nodes.Ref,
         network: nodes.Ref,
-        owners: tuple[nodes.Path, ...] | None,
+        owners: tuple[nodes.Joint, ...] | None,
         regimes: tuple[nodes.Joint, ...] | None,
         *claims: nodes.Claim,
     ) -> nodes.CheckDecl:

@@ -201,10 +201,10 @@ class NetworkDecl(Node):
 
 @dataclass(frozen=True)
 class Setting(Node):
-    """One clause of an optimizer: `update entrywise`, `decay torch` (word); `class P(args)` (ref);
-    `uses lr = 1e-3, eps` (sizes); `factor EXPR`, `effect EXPR` (expr)."""
+    """One clause of an optimizer: `update entrywise`, `decay torch` (word); `class P(args)`,
+    `batched SCHEME(args)` (ref); `uses lr = 1e-3, eps` (sizes); `factor EXPR`, `effect EXPR` (expr)."""
 
-    kind: Literal["update", "decay", "class", "uses", "factor", "effect"]
+    kind: Literal["update", "decay", "class", "batched", "uses", "factor", "effect"]
     word: str | None = None
     ref: Ref | None = None
     sizes: tuple[Size, ...] = ()
@@ -354,9 +354,11 @@ class Claim(Node):
 
 @dataclass(frozen=True)
 class CheckDecl(Node):
+    """`check RULE on NETWORK for A, B + C under REGIMES { ... }`: for A, then for B and C at once."""
+
     rule: Ref
     network: Ref
-    owners: tuple[Path, ...]
+    owners: tuple[Joint, ...]
     regimes: tuple[Joint, ...]
     claims: tuple[Claim, ...]
 

@@ -92,6 +92,11 @@ def parse_ref(source: Source) -> nodes.Ref:
     return cast(nodes.Ref, _parse_whole("ref", source))
 
 
+def parse_team(source: Source) -> nodes.Joint:
+    """The whole text as optimizers taken together, the way `--optimizer a+b` writes it."""
+    return cast(nodes.Joint, _parse_whole("joint", source))
+
+
 def parse_regime(source: Source) -> nodes.Joint:
     """The whole text as regimes taken together, the way `--regime width+depth` writes it."""
     return cast(nodes.Joint, _parse_whole("joint", source))

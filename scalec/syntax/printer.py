@@ -267,6 +267,6 @@ def rule_subject(rule: nodes.RuleDecl) -> str:
 def check_subject(check: nodes.CheckDecl) -> str:
     return _words(
         f"check {ref_text(check.rule)} on {ref_text(check.network)}",
-        _after("for", paths_text(check.owners)),
+        _after("for", regimes_text(check.owners)),
         _after("under", regimes_text(check.regimes)),
     )

@@ -56,7 +56,7 @@ class Emitted:
 def load_emitted(plan: Plan) -> Emitted:
     """Import what `compile` would write. Raises ScalecError where it would."""
     reporter, stamp = Reporter(), Stamp("", "")
-    texts = (model_text(plan, plan.sizes[0], stamp, reporter), optim_text(plan, stamp, reporter))
+    texts = (model_text(plan, plan.sizes[0], stamp, reporter), optim_text(plan, stamp))
     reporter.stop_on_errors()
     model, optim = ModuleType("model"), ModuleType("optim")
     before = sys.modules.get("model")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from scalec.calculus.scaling import Scaling
-from scalec.plan.model import Plan, Quantity
+from scalec.plan.model import Plan
 from scalec.symbolic.order import Regime
 from scalec.torch.compare import Row, Samples, compare
 from scalec.torch.emitted import Emitted
@@ -78,9 +78,7 @@ class Experiment:
         return found
 
     def _lr(self, sizes: Mapping[str, Fraction]) -> float:
-        lr = self.plan.run["lr"]
-        assert isinstance(lr, Quantity)
-        return self.plan.value(lr, sizes)
+        return self.plan.value(self.plan.rate, sizes)
 
     def rows(self, only: str | None = None, rate: float = 1.0) -> list[Row]:
         return compare(self.predicted(only), self.measured(only, rate), self.sizes)

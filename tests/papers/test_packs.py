@@ -17,7 +17,7 @@ from scalec.pipeline import PlanRequest
 from scalec.pipeline import plan as planned
 from scalec.plan.model import Plan
 from scalec.resolve.load import load_text
-from tests.papers import abcd, spectral
+from tests.papers import abcd, muon, spectral
 from tests.papers.columns import COLUMNS, HALF, Entries, Power, power
 from tests.papers.depth import DEPTH_MUP_BRANCH, completed_p, completep, depth_mup
 from tests.papers.mup_forms import entries as of_form
@@ -26,6 +26,7 @@ from tests.planning import law, order, value
 RULES = Path(__file__).parents[2] / "rules" / "std"
 PACKS = (
     "mup_table8", "mup_table9", "ntk", "mfp", "spectral", "depth_mup", "completep", "completed_p", "moe", "mssp",
+    "muon_mup",
 )  # fmt: skip
 BASE = {"N": 64, "L": 2}
 RATIOS = ((1, 1), (4, 1), (1, 4), (16, 2))
@@ -47,6 +48,7 @@ TABLES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], Table]] = {
     "mfp": ("mfp", ("mlp", "gpt"), ALL, lambda o, c: abcd.entries("mfp", o, c)),
     "spectral": ("spectral", ("mlp", "gpt"), ALL, spectral.entries),
     "depth_mup": ("depth_mup", ("resmlp", "gpt"), ALL, depth_mup),
+    "muon_mup": ("muon_mup", ("mlp", "gpt"), ("muon + adamw",), muon.entries),
     "completep": ("completep", ("gpt",), ("adamw",), _at(completep, Fraction(1))),
     "completep(alpha = 1/2)": ("completep", ("gpt",), ("adamw",), _at(completep, HALF)),
     "completed_p": ("completed_p", ("gpt",), ("adamw",), _at(completed_p, Fraction(1))),

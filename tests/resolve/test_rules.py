@@ -169,8 +169,6 @@ def test_every_mistake_of_a_rule_is_said_in_one_run() -> None:
     "body",
     [
         "tensor * { lr solves step ~ 1 }",
-        "tensor * { optimizer = adam }",
-        "tensor * { frozen = yes }",
     ],
 )
 def test_what_is_not_supported_yet_is_said(body: str) -> None:

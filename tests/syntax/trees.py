@@ -109,7 +109,7 @@ networks = node(
 
 settings = (
     node(nodes.Setting, st.sampled_from(["update", "decay"]), word=names)
-    | node(nodes.Setting, st.just("class"), ref=refs)
+    | node(nodes.Setting, st.sampled_from(["class", "batched"]), ref=refs)
     | node(nodes.Setting, st.just("uses"), sizes=sizes)
     | node(nodes.Setting, st.sampled_from(["factor", "effect"]), expr=expressions)
 )
@@ -151,7 +151,7 @@ claims = (
     | node(nodes.Claim, terms, st.just(False), st.just(()) | st.tuples(terms), order=expressions)
 )
 goals = node(nodes.GoalDecl, names, joints)
-checks = node(nodes.CheckDecl, refs, refs, owners, some(joints), some(claims))
+checks = node(nodes.CheckDecl, refs, refs, some(joints), some(joints), some(claims))
 
 files = node(
     nodes.File,
