@@ -293,6 +293,13 @@ NO_TRANSFER = Code(
     "warning",
     "The calculus has no rule for this, so the verdict is `undetermined`: unknown never means fine.",
 )
+UNPROVED = Code(
+    "SC519",
+    "unproved",
+    "warning",
+    "A residual stream that outgrows what enters it before training: early copies of the block amplify gradients and "
+    "changes more than late ones, by a power that depends on constants. Verdicts that need them are `undetermined`.",
+)
 IDLE_DIMENSION = Code(
     "SC514", "idle-dimension", "error", "The regime lets a size grow that nothing in the network depends on."
 )

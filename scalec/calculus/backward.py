@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from scalec.calculus import rows, transfer
-from scalec.calculus.components import ABSENT, Vector, changed, initial, joined, prune, sum_over, union
-from scalec.calculus.forward import ROUNDS, Forward, Terms, regrouped, same
+from scalec.calculus.components import ABSENT, Vector, changed, initial, joined, prune, size, sum_over, union
+from scalec.calculus.forward import ROUNDS, Drift, Forward, Terms, regrouped, same, shrinks
 from scalec.calculus.structure import Trunk
 from scalec.calculus.weights import Pass, Update
 from scalec.program.ops import (
@@ -42,12 +42,18 @@ Gradients = Iterable[tuple[str, Vector]]
 
 @dataclass
 class Backward:
-    """`gradients`: with respect to every value; `terms`: of every weight's transpose, by the operation's output."""
+    """`gradients`: with respect to every value; `terms`: of every weight's transpose, by the operation's output.
+
+    `drifting`: repeats in front of which the gradient has no order. `unproved`: those whose initial stream outgrows
+    what enters them. Early copies then amplify more than late ones, by a power that depends on constants, while one
+    copy stands for all here.
+    """
 
     forward: Forward
     gradients: dict[str, Vector] = field(default_factory=dict)
     terms: dict[str, Terms] = field(default_factory=dict)
-    growing: list[str] = field(default_factory=list)
+    drifting: dict[str, Drift] = field(default_factory=dict)
+    unproved: list[str] = field(default_factory=list)
 
     def run(self) -> Backward:
         self._all(self.forward.world.program.operations)
@@ -145,12 +151,21 @@ class Backward:
             if same(before, stream):
                 break
         else:
-            self.growing.append(op.out)
+            self.drifting[op.out] = "grows"
+        if not trunk.values and shrinks(self.forward.world.cell, d, given.get(op.carried, ABSENT)):
+            self.drifting[op.out] = "shrinks"
+        if trunk.values and op.out not in self.drifting and op.out not in self.forward.drifting and self._outgrown(op):
+            self.unproved.append(op.out)
         inside = {op.carried, *(inner.out for inner in _flat(op.body))}
         outside = ((name, sum_over(axis, g, op.out)) for name, g in given.items() if name not in inside)
         self.gradients |= {name: g for name, g in given.items() if name in inside}
         self.gradients |= dict.fromkeys(sorted(trunk.values), stream)
         self._give((*outside, (op.x, stream if trunk.values else given.get(op.carried, ABSENT))))
+
+    def _outgrown(self, op: Repeat) -> bool:
+        cell, values = self.forward.world.cell, self.forward.values
+        before, after = size(cell, initial(values[op.x])), size(cell, initial(values[op.out]))
+        return after is not None and (before is None or not after <= before)
 
     def _body(self, op: Repeat, trunk: Trunk, stream: Vector) -> dict[str, Vector]:
         """The gradients that one copy hands to the values it reads, if the stream's gradient is `stream`."""

@@ -22,6 +22,7 @@ from scalec.calculus.components import (
     initial,
     joined,
     prune,
+    size,
     sum_over,
     union,
 )
@@ -49,9 +50,10 @@ from scalec.program.ops import (
     Scale,
     Softmax,
 )
-from scalec.symbolic.dominance import Magnitude
+from scalec.symbolic.dominance import Cell, Magnitude
 
 ROUNDS = 8
+Drift = Literal["grows", "shrinks"]
 TermName = Literal["init", "propagating", "effective"]
 TERMS: tuple[TermName, ...] = ("init", "propagating", "effective")
 
@@ -90,14 +92,19 @@ class Terms:
 class Forward:
     """`values`: every value of the program; `terms`: of every operation with a weight, by its output.
 
-    `growing`: repeats whose stream still changed after `ROUNDS` passes through the block.
+    `drifting`: repeats that what comes out of has no order. A stream `grows` that still changed after `ROUNDS` passes
+    through the block; it `shrinks` where the block adds nothing to it and makes it smaller copy by copy.
     """
 
     world: World
     updates: Mapping[str, Update]
     values: dict[str, Vector] = field(default_factory=dict)
     terms: dict[str, Terms] = field(default_factory=dict)
-    growing: list[str] = field(default_factory=list)
+    drifting: dict[str, Drift] = field(default_factory=dict)
+
+    @property
+    def growing(self) -> tuple[str, ...]:
+        return tuple(name for name, drift in self.drifting.items() if drift == "grows")
 
     def run(self) -> Forward:
         self._all(self.world.program.operations)
@@ -201,7 +208,9 @@ class Forward:
             if same(before, stream):
                 break
         else:
-            self.growing.append(op.out)
+            self.drifting[op.out] = "grows"
+        if not trunk.values and shrinks(self.world.cell, self.values[op.x], self.values[op.carried_out]):
+            self.drifting[op.out] = "shrinks"
         return stream if trunk.values else self.values[op.carried_out]
 
     def _round(self, op: Repeat, trunk: Trunk, stream: Vector) -> Iterator[Vector]:
@@ -246,6 +255,12 @@ def _split(axis: Copies, c: Component) -> Component:
 def _merged(axis: Copies, c: Component) -> Component:
     alone = axis in c.deps
     return c.written(c.word, c.deps - {axis}) if alone else transfer.marked(c, axis.name, c.order.cell)
+
+
+def shrinks(cell: Cell, before: Vector, after: Vector) -> bool:
+    """Smaller, and not absent."""
+    large, small = size(cell, before), size(cell, after)
+    return small is not None and large is not None and not large <= small
 
 
 def same(first: Vector, second: Vector) -> bool:

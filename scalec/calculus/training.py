@@ -12,7 +12,7 @@ from functools import cached_property
 
 from scalec.calculus.backward import Backward
 from scalec.calculus.components import changed, size
-from scalec.calculus.forward import TERMS, Forward, same
+from scalec.calculus.forward import TERMS, Drift, Forward, same
 from scalec.calculus.observables import Carrier, weighted
 from scalec.calculus.weights import Update
 from scalec.calculus.world import World
@@ -34,9 +34,13 @@ class Step:
         return self.forward.updates
 
     @property
+    def drifting(self) -> Mapping[str, Drift]:
+        """Repeats whose stream, forward or else backward, has no order."""
+        return self.backward.drifting | self.forward.drifting
+
+    @property
     def growing(self) -> tuple[str, ...]:
-        """Repeats whose stream, forward or backward, has no order: it still grew from copy to copy."""
-        return tuple(dict.fromkeys((*self.forward.growing, *self.backward.growing)))
+        return tuple(name for name, drift in self.drifting.items() if drift == "grows")
 
     @cached_property
     def orders(self) -> tuple[Magnitude | None, ...]:
@@ -56,7 +60,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Training:
-    """All steps up to the limit, the first from which no order changes. `settled`: there is one."""
+    """All steps up to the limit, the first from which no order changes. `settled`: there is one, and it is proved.
+
+    Where `unproved` names a repeat, only the forward pass before the first step is proved.
+    """
 
     world: World
     steps: tuple[Step, ...]
@@ -66,16 +73,20 @@ class Training:
     def limit(self) -> Step:
         return self.steps[-1]
 
+    @property
+    def unproved(self) -> tuple[str, ...]:
+        return tuple(self.steps[0].backward.unproved)
+
 
 def train(world: World) -> Training:
     """Run to the limit, `STEPS` updates at most. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`."""
     steps = tuple(_steps(world))
     last = steps[-1]
-    growing = bool(last.growing) or (len(steps) > STEPS and last.orders != steps[-2].orders)
+    moving = bool(last.drifting) or (len(steps) > STEPS and last.orders != steps[-2].orders)
     limit = len(steps) - 1
-    while limit and not growing and steps[limit - 1].orders == last.orders:
+    while limit and not moving and steps[limit - 1].orders == last.orders:
         limit -= 1
-    return Training(world, steps[: limit + 1], settled=not growing)
+    return Training(world, steps[: limit + 1], settled=not (moving or steps[0].backward.unproved))
 
 
 def _steps(world: World) -> Iterator[Step]:
@@ -88,7 +99,7 @@ def _steps(world: World) -> Iterator[Step]:
             tensor: weight.step(updates[tensor], step.backward.passes(tensor))
             for tensor, weight in world.weights.items()
         }
-        if step.growing or all(_same(updates[tensor], after[tensor]) for tensor in after):
+        if step.drifting or all(_same(updates[tensor], after[tensor]) for tensor in after):
             return
         updates = after
 

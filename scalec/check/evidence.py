@@ -71,13 +71,14 @@ class Evidence:
 
     @cached_property
     def passes(self) -> tuple[Step, ...]:
-        """The steps at which values have an order: no stream still grew from copy to copy."""
-        return tuple(step for step in self.training.steps if not step.forward.growing)
+        """The steps at which values have a proved order: no stream grew or shrank from copy to copy."""
+        proved = self.training.steps[:1] if self.training.unproved else self.training.steps
+        return tuple(step for step in proved if not step.forward.drifting)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """The steps at which values and gradients have an order."""
-        return tuple(step for step in self.passes if not step.backward.growing)
+        """The steps at which values and gradients have a proved order."""
+        return tuple(step for step in self.passes if not (step.backward.drifting or step.backward.unproved))
 
     @cached_property
     def kinds(self) -> dict[str, Kind]:
@@ -151,9 +152,11 @@ class Evidence:
 
     def growing(self) -> tuple[str, Component | None]:
         """Where there is no limit: the first observable whose order still changes, and its largest component."""
+        if self.training.unproved:
+            return self.training.unproved[0], None
         limit, before = self.limit, self.training.steps[-2:][0]
-        for name in (*limit.growing, *self.kinds):
+        for name in (*limit.drifting, *self.kinds):
             top = self.largest(self.value(limit, name))
-            if name in limit.growing or order(top) is not order(self.largest(self.value(before, name))):
+            if name in limit.drifting or order(top) is not order(self.largest(self.value(before, name))):
                 return name, top
         return "", None

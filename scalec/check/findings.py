@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from scalec import catalogue as codes
 from scalec.calculus.scaling import Scaling
@@ -114,26 +114,42 @@ def _helps(claim: Claim) -> Iterator[str]:
 
 
 # ---- no limit --------------------------------------------------------------------------------
-def unsettled(analyses: Iterable[Analysis]) -> Iterator[Finding]:
-    """What has no limit, for every goal that could not be judged."""
+def unjudged(analyses: Iterable[Analysis]) -> Iterator[Finding]:
+    """Why, for every goal that could not be judged: there is no limit, or nothing is proved of it."""
     cells = [a for a in analyses if a.unjudged]
+    yield from _missing([a for a in cells if a.training.unproved], _unproved)
+    yield from _missing([a for a in cells if not a.training.unproved], _unsettled)
+
+
+def _missing(cells: list[Analysis], why: Callable[[Analysis, str], tuple[str, Diagnostic]]) -> Iterator[Finding]:
     if not cells:
         return
-    place, step = where(a.cell for a in cells), cells[0].training.limit
-    name, top = cells[0].growing
-    backward = step.growing and not step.forward.growing
-    cause = top.cause if top and not backward else ""
-    tensor = cells[0].scaling.tensors.get(cause)
-    subject = f"the gradient of `{name}`" if backward else f"`{name}`"
-    what = "grows from copy to copy of its block" if step.growing else f"still changes after {step.index} steps"
-    notes = (f"caused by the update of `{cause}`",) if cause else ()
-    diagnostic = Diagnostic(
-        codes.UNSETTLED,
-        f"{subject} {what}" + (f" where {place}" if place else ""),
-        tensor.spans.get("lr") if tensor else None,
-        notes=notes,
-    )
+    place, (name, top) = where(a.cell for a in cells), cells[0].growing
+    cause, diagnostic = why(cells[0], f" where {place}" if place else "")
+    step = cells[0].training.limit.index
     for goal in cells[0].unjudged:
-        yield Finding(
-            goal.name, name, "", "total", step.index, step.index, None, None, cause, chain_of(top), place, diagnostic
-        )
+        yield Finding(goal.name, name, "", "total", step, step, None, None, cause, chain_of(top), place, diagnostic)
+
+
+def _unproved(analysis: Analysis, place: str) -> tuple[str, Diagnostic]:
+    name, _ = analysis.growing
+    reason = "its stream outgrows what enters it before training, and early copies amplify gradients and changes"
+    return "", Diagnostic(
+        codes.UNPROVED,
+        f"what training does through `{name}` is not proved{place}",
+        notes=(f"{reason} by a power that depends on constants",),
+        helps=("let the branches add up to what enters, by their factor or their `init.std`",),
+    )
+
+
+def _unsettled(analysis: Analysis, place: str) -> tuple[str, Diagnostic]:
+    step, (name, top) = analysis.training.limit, analysis.growing
+    backward = bool(step.drifting) and not step.forward.drifting
+    cause = top.cause if top and not backward else ""
+    tensor = analysis.scaling.tensors.get(cause)
+    subject = f"the gradient of `{name}`" if backward else f"`{name}`"
+    drift = step.drifting.get(name)
+    what = f"{drift} from copy to copy of its block" if drift else f"still changes after {step.index} steps"
+    notes = (f"caused by the update of `{cause}`",) if cause else ()
+    span = tensor.spans.get("lr") if tensor else None
+    return cause, Diagnostic(codes.UNSETTLED, f"{subject} {what}{place}", span, notes=notes)

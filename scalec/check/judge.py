@@ -74,8 +74,8 @@ def _judgeable(goal: Goal, evidence: Evidence) -> bool:
     last = evidence.limit
     return (
         evidence.training.settled
-        or (goal.judged == "every step" and not last.growing)
-        or (goal.judged == "start" and not (last.forward.growing and last.index == 0))
+        or (goal.judged == "every step" and not (last.drifting or evidence.training.unproved))
+        or (goal.judged == "start" and not (last.forward.drifting and last.index == 0))
     )
 
 

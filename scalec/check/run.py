@@ -12,7 +12,7 @@ from scalec.calculus.forward import UnsupportedError
 from scalec.calculus.scaling import Scaling
 from scalec.calculus.structure import Structure
 from scalec.calculus.world import UnresolvedError, World, settled
-from scalec.check.findings import findings, unsettled
+from scalec.check.findings import findings, unjudged
 from scalec.check.goal import Goal
 from scalec.check.goals import DEFAULT, GOALS
 from scalec.check.judge import Analysis, analyse
@@ -85,7 +85,7 @@ def _report(
     program: Program, regime: Regime, goals: tuple[Goal, ...],
     analyses: tuple[Analysis, ...], alone: dict[str, tuple[Term, ...]],
 ) -> Report:  # fmt: skip
-    found = (*findings(analyses), *unsettled(analyses))
+    found = (*findings(analyses), *unjudged(analyses))
     return Report(
         program.name,
         regime,
@@ -110,8 +110,10 @@ def _frozen(analyses: Iterable[Analysis]) -> Iterator[Diagnostic]:
 
 
 def _verdict(goal: Goal, found: Iterable[Finding]) -> Verdict:
-    failed = any(f.goal == goal.name and f.diagnostic.severity == "error" for f in found)
-    return "fail" if failed else "pass"
+    own = [f.diagnostic for f in found if f.goal == goal.name]
+    if any(diagnostic.severity == "error" for diagnostic in own):
+        return "fail"
+    return "undetermined" if any(diagnostic.code is codes.UNPROVED for diagnostic in own) else "pass"
 
 
 def _undetermined(program: Program, regime: Regime, goals: tuple[Goal, ...], error: UnsupportedError) -> Report:

@@ -25,7 +25,7 @@ Prediction = dict[Term, Fraction | None]
 def predict_terms(
     program: Program, scaling: Scaling, regime: Regime, steps: int, only: str | None = None
 ) -> Prediction:
-    """The exponent of every term in the regime's one scale, None for an absent one.
+    """The exponent of every term in the regime's one scale, None for an absent one; none for what is not proved.
 
     `only`: the one tensor that is trained. Raises what `train` raises, and ValueError for several scales.
     """
@@ -34,10 +34,10 @@ def predict_terms(
     trained = scaling if only is None else scaling.training_only(only)
     training = train(World(Structure(program), trained, Cell(regime)))
     found: Prediction = {}
-    for index in range(steps + 1):
+    for index in range(1 if training.unproved else steps + 1):
         step = training.steps[min(index, len(training.steps) - 1)]
         found |= {term: None if m is None else m.growth[0] for term, m in _terms(step, index)}
-    return found
+    return {term: order for term, order in found.items() if term.kind == "init"} if training.unproved else found
 
 
 def _terms(step: Step, index: int) -> Iterator[tuple[Term, Magnitude | None]]:

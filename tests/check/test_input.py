@@ -12,7 +12,7 @@ from scalec.program import ops
 from scalec.symbolic.formula import add, log, mul, number
 from scalec.symbolic.order import ONE, Order, Regime
 from tests.calculus import networks as nets
-from tests.calculus.networks import DEPTH, WIDTH, L, N, change, inverse, mup, rule
+from tests.calculus.networks import BOTH, DEPTH, WIDTH, L, N, change, inverse, mup, rule
 
 
 def complaints(program, scaling, regime, goals=("stable_init",)) -> list[str]:
@@ -58,6 +58,45 @@ def test_growth_without_end_is_unsettled():
     assert report.limits == {"": None}
     assert codes.UNSETTLED in {f.diagnostic.code for f in report.findings}
     assert report.verdicts["maximal_update"] == "fail"
+
+
+def plain(sigma):
+    """A network without a stream whose block multiplies what it carries by sigma, in order."""
+    net = nets.Net("plain")
+    x = net.linear("input", net.data(), nets.UNIT, N)
+    x = net.repeat(x, L, lambda carried: net.linear("block.hidden", carried, N, N))
+    program = net.done(net.linear("readout", x, N, nets.UNIT))
+    return program, rule(net, change(mup("sgd"), "block.hidden", init=sigma))
+
+
+@pytest.mark.parametrize(("sigma", "drift"), [(inverse(N), "shrinks"), (N, "grows")])
+@pytest.mark.parametrize("regime", [WIDTH, BOTH])
+def test_what_shrinks_or_grows_from_copy_to_copy_has_no_order(sigma, drift, regime):
+    report = check(*plain(sigma), regime, ("stable_init", "nontrivial"))
+    assert f"`block` {drift} from copy to copy" in report.diagnostics[0].message
+    assert set(report.verdicts.values()) == {"fail"}
+    assert not any(t.order for t in report.terms)
+
+
+def test_a_stream_that_outgrows_what_enters_it_proves_nothing_of_training():
+    """Its init fails, and no order of a change or a gradient is given; where it stays, all is judged."""
+    net = nets.residual(nets.UNIT)
+    report = check(net.program, rule(net, mup("sgd")), DEPTH)
+    assert report.verdicts == {
+        "stable_init": "fail", "stable_training": "fail",
+        "nontrivial": "undetermined", "maximal_update": "undetermined", "faithful": "undetermined",
+    }  # fmt: skip
+    assert report.gradients == report.norms == ()
+    assert {t.step for t in report.terms} == {0}
+    assert [d.code for d in report.diagnostics if d.severity == "warning"] == [codes.UNPROVED]
+    assert check(net.program, rule(net, mup("sgd")), WIDTH).verdict == "pass"
+
+
+def test_a_small_embedding_under_a_stream_is_outgrown_too():
+    """Its first block divides by less than later ones, at any depth."""
+    net = nets.residual(nets.UNIT)
+    small = check(net.program, rule(net, change(mup("sgd"), "input", init=inverse(N))), WIDTH, ("maximal_update",))
+    assert small.verdict == "undetermined"
 
 
 def test_a_norm_on_the_stream_over_growing_depth_is_undetermined():
