@@ -7,20 +7,28 @@ file uses, then a standard pack; where a choice is open, it is asked for and nev
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scalec import catalogue as codes
+from scalec.check.goals import GOALS
+from scalec.derive.clauses import canonical
+from scalec.derive.given import problem_of
+from scalec.derive.reach import reach
+from scalec.derive.write import body_lines
 from scalec.diagnostics import Reporter
 from scalec.program.lower import lower
 from scalec.program.program import Program
-from scalec.resolve.load import Kind, Workspace, load_standard, standard_files
+from scalec.resolve.goals import resolve_goal
+from scalec.resolve.load import Found, Kind, Workspace, load_standard, standard_files
 from scalec.resolve.networks import resolve_network
 from scalec.resolve.optimizers import Optimizer, resolve_optimizer
 from scalec.resolve.rules import RuleSet, resolve_rule
 from scalec.resolve.vocabulary import OWNER
 from scalec.source import Source
+from scalec.symbolic.regime import resolve_regime
 from scalec.syntax import nodes
-from scalec.syntax.parser import parse_ref, parse_team
+from scalec.syntax.parser import parse, parse_ref, parse_team
+from scalec.syntax.printer import joint_text
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,36 @@ class Chooser:
         return found
 
     def _rule(self, rule: nodes.Ref, team: tuple[str, ...]) -> RuleSet | None:
-        return resolve_rule(self.home("rule", rule.path), rule, team, self.reporter)
+        home = self._written_out(self.home("rule", rule.path), rule.path, team)
+        return resolve_rule(home, rule, team, self.reporter)
+
+    def _written_out(self, home: Workspace, rule: str, team: tuple[str, ...]) -> Workspace:
+        """The workspace with every derived rule of an ancestry as the clauses that it stands for."""
+        for found in tuple(self._ancestry(home, rule)):
+            if isinstance(found.declaration, nodes.Derived):
+                unit = home.units[found.unit]
+                written = self._derived(Workspace(found.unit, home.units), found.declaration, team)
+                own = {**unit.own, ("rule", found.declaration.name): written}
+                home = Workspace(home.main, {**home.units, found.unit: replace(unit, own=own)})
+        return home
+
+    def _derived(self, home: Workspace, derived: nodes.Derived, team: tuple[str, ...]) -> nodes.RuleDecl:
+        """`rule mine = derive ...` for one of its optimizers; several regimes make a section each."""
+        if len(team) != 1 or team[0] not in (o.text for o in derived.owners):
+            return nodes.RuleDecl(derived.name, (), (), derived.owners, (), span=derived.span)
+        subject = Chooser(home, self.reporter).subject(None, derived.network, team)
+        goals = [g for p in derived.goals for g in resolve_goal(home, p.text, GOALS, p.span, self.reporter)]
+        lines = [f"rule {derived.name} for {team[0]} {{"]
+        for joint in derived.regimes:
+            regime = resolve_regime(home, joint, self.reporter)
+            self.reporter.stop_on_errors()
+            assert regime is not None
+            problem = problem_of(subject.program, subject.rule, subject.optimizers, regime)
+            body = tuple(body_lines(problem, reach(problem, goals, derived.span)))
+            lines += body if len(derived.regimes) == 1 else (f"under {joint_text(joint)} {{", *body, "}")
+        [written] = parse(Source(f"rule {derived.name}, as derived", canonical((*lines, "}")))).declarations
+        assert isinstance(written, nodes.RuleDecl)
+        return written
 
     def use(self, kind: Kind, name: str) -> str:
         """How a file says that it uses what declares a name: `std.x`, or a path in quotes."""
@@ -152,27 +189,34 @@ class Chooser:
         once, or else each that it is for, alone."""
         home = self.home("rule", rule.path)
         known = home.candidates("optimizer", home.main)
-        given = dict.fromkeys(o for d in self._ancestry(home, rule.path) for o in _given(d.parts) if o in known)
+        given = dict.fromkeys(o for d in self._parts(home, rule.path) for o in _given(d) if o in known)
         return (tuple(given),) if given else tuple((name,) for name in self.suitable(rule))
 
     def suitable(self, rule: nodes.Ref) -> tuple[str, ...]:
         """The optimizers that the rule and all its ancestors are for."""
         home = self.home("rule", rule.path)
-        named = [tuple(o.text for o in d.owners) for d in self._ancestry(home, rule.path) if d.owners]
+        named = [tuple(o.text for o in d.owners) for d in self._declared(home, rule.path) if d.owners]
         known = tuple(home.candidates("optimizer", home.main))
         return tuple(o for o in known if all(o in owners for owners in named))
 
-    def _ancestry(self, home: Workspace, name: str) -> Iterator[nodes.RuleDecl]:
-        """The rule itself and those that it extends, each once."""
+    def _ancestry(self, home: Workspace, name: str) -> Iterator[Found]:
+        """A rule and all that it is made of, each once; what is not there is for others to report."""
         waiting, seen = [(name, home.main)], set()
         while waiting:
             path, unit = waiting.pop()
-            found = home.find("rule", path, unit, None, self.reporter)
-            if found is None or (found.unit, path) in seen or not isinstance(found.declaration, nodes.RuleDecl):
-                continue
-            seen.add((found.unit, path))
-            yield found.declaration
-            waiting += [(parent.path, found.unit) for parent in found.declaration.parents]
+            found = home.find("rule", path, unit, None, Reporter())
+            if found is not None and (found.unit, path) not in seen:
+                seen.add((found.unit, path))
+                yield found
+                if isinstance(found.declaration, nodes.RuleDecl):
+                    waiting += [(parent.path, found.unit) for parent in found.declaration.parents]
+
+    def _parts(self, home: Workspace, name: str) -> Iterator[tuple[nodes.Part, ...]]:
+        return (d.parts for d in self._declared(home, name) if isinstance(d, nodes.RuleDecl))
+
+    def _declared(self, home: Workspace, name: str) -> Iterator[nodes.RuleDecl | nodes.Derived]:
+        declarations = (found.declaration for found in self._ancestry(home, name))
+        return (d for d in declarations if isinstance(d, nodes.RuleDecl | nodes.Derived))
 
     def _ask(self, kind: Kind, known: Sequence[str]) -> None:
         self.reporter.report(

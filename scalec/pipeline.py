@@ -188,6 +188,8 @@ def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
                     resolve_goal(workspace, name, GOALS, declaration.span, own)
                 case nodes.RuleDecl() | nodes.Derived():
                     resolve_rule(workspace, _as_declared(declaration), optimizers, own)
+                    if isinstance(declaration, nodes.Derived):
+                        _derivation(workspace, declaration, own)
                 case _:
                     pass  # a network that needs arguments is examined where it gets them
     for block in workspace.unit.checks:
@@ -198,6 +200,15 @@ def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
         for regime in (part for joint in block.regimes for part in joint.parts):
             workspace.find("regime", regime.text, workspace.main, regime.span, reporter)
     return reporter.ordered
+
+
+def _derivation(workspace: Workspace, derived: nodes.Derived, reporter: Reporter) -> None:
+    """The names in `rule mine = derive ...`."""
+    workspace.find("network", derived.network.path, workspace.main, derived.network.span, reporter)
+    for goal in derived.goals:
+        resolve_goal(workspace, goal.text, GOALS, goal.span, reporter)
+    for joint in derived.regimes:
+        resolve_regime(workspace, joint, reporter)
 
 
 def diagnose_text(text: str, name: str = "<string>") -> tuple[Diagnostic, ...]:

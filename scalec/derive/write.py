@@ -45,9 +45,14 @@ def rule_lines(problem: Problem, solution: Solution, frame: Frame) -> Iterator[s
     yield f"# Derived for {', '.join(frame.goals)} on {frame.network} under {frame.regime}."
     extends = f" extends {frame.parent}" if frame.parent else ""
     yield f"rule {frame.name}{extends} for {frame.optimizer} {{"
+    yield from body_lines(problem, solution)
+    yield "}"
+
+
+def body_lines(problem: Problem, solution: Solution) -> Iterator[str]:
+    """Where values start, and the clauses by which they move."""
     yield from _starts(problem)
     yield from clause_lines(_wanted(problem, solution))
-    yield "}"
 
 
 def _uses(frame: Frame) -> Iterator[str]:

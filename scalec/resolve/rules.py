@@ -101,11 +101,8 @@ class _Flattener:
 
     def visit(self, found: Found, ref: nodes.Ref, path: tuple[tuple[str, str], ...]) -> None:
         rule = found.declaration
-        if isinstance(rule, nodes.Derived):
-            self.reporter.report(
-                codes.NOT_SUPPORTED, f"rule `{rule.name}` is derived, which is not supported yet", rule.span
-            )
-            return
+        if isinstance(rule, nodes.Derived):  # names alone are looked at: it is not written out
+            rule = nodes.RuleDecl(rule.name, (), (), rule.owners, (), span=rule.span)
         assert isinstance(rule, nodes.RuleDecl)
         key = (found.unit, rule.name)
         if key in path:

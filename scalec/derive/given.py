@@ -1,0 +1,45 @@
+"""What a rule gives and what it leaves open. Input: a rule on a program. Output: a `Problem`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from scalec.calculus.scaling import Scaling
+from scalec.calculus.structure import Structure
+from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE, Lever, Problem
+from scalec.diagnostics import Reporter
+from scalec.plan.make import Request, make_plan
+from scalec.plan.model import Plan
+from scalec.plan.orders import scaling
+from scalec.program.ops import Bias
+from scalec.program.program import Program
+from scalec.resolve.optimizers import Optimizer
+from scalec.resolve.rules import RuleSet
+from scalec.symbolic.dominance import Cell
+from scalec.symbolic.order import Regime
+
+
+def problem_of(program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], regime: Regime) -> Problem:
+    """Biases of which the rule says nothing start at zero, all else at its placeholder. Raises ScalecError."""
+    plan = make_plan(program, rule, optimizers, Request(cell=Cell(regime), partial=True), Reporter())
+    left = frozenset(_open(plan))
+    biases = {op.tensor for op in Structure(program).operations if isinstance(op, Bias)}
+    given = scaling(plan)
+    tensors = {
+        path: replace(t, init=None) if path in biases and Lever(path, INIT) in left else t
+        for path, t in given.tensors.items()
+    }
+    return Problem(program, Scaling(tensors, given.sites), left, regime)
+
+
+def _open(plan: Plan) -> Iterator[Lever]:
+    """The attributes that no clause speaks of."""
+    for tensor in plan.tensors:
+        for name in (INIT, RATE, EPSILON, DECAY):
+            number = tensor.said.get(name)
+            if number and not number.origins and not (name == INIT and tensor.init.origins):
+                yield Lever(tensor.tensor.path, name)
+    for site in plan.sites:
+        if not site.numbers[FACTOR].origins:
+            yield Lever(site.site.path, FACTOR)
