@@ -260,14 +260,19 @@ def _typed_again(word: str, random: Random) -> str:
 # ---- networks and rules that mostly compile ------------------------------------------------------
 def composed(random: Random) -> Case:
     """A network of blocks that fit, and a rule that says everything, some of it strangely."""
-    tokens = random.random() < 0.5
+    kind = random.choice(("tokens", "vectors", "image"))
+    side = random.choice(("", "", *SIDES))
+    inside = kind if side else f"{kind} alone"
     at = f"N={random.choice((16, 32, 64, 24, 7))}"
     network = (
         f"network net {{ dims N, H = {random.choice(('2', 'N/8', '4'))}, F = {_size(random)}\n"
-        f"fixed V = 11, T = 8, D = 5, C = 3\n"
-        + ("embed(vocabulary = V, width = N)\n" if tokens else "input(D) linear(N) as first\n")
-        + (random.choice(("position(T)\n", "")) if tokens else "")
-        + "".join(_block(random, 2, tokens) for _ in range(random.randint(0, 4)))
+        f"fixed V = 11, T = 9, D = 5, C = 3\n"
+        + f"{random.choice(ENTRANCES[kind])}\n"
+        + (random.choice(("position(T)\n", "position(sincos)\n", "")) if kind != "vectors" else "")
+        + side
+        + "".join(_block(random, 2, inside) for _ in range(random.randint(0, 4)))
+        + ("modulate(by = c)\n" if side else "")
+        + random.choice(("", "", "", "pool\n" if kind == "image" else ""))
         + f"readout({random.choice(('C', 'V', '7'))}) }}\n"
     )
     statements = "".join(_clause(random) for _ in range(random.randint(0, 6)))
@@ -280,7 +285,21 @@ def composed(random: Random) -> Case:
     return Case(text, "mine", "net", optimizer, at, checks=True)
 
 
-def _block(random: Random, depth: int, tokens: bool) -> str:
+ENTRANCES = {
+    "tokens": ("embed(vocabulary = V, width = N)",),
+    "vectors": ("input(D) linear(N) as first",),
+    "image": ("patch(channels = C, size = 2, side = 6, width = N)", "image(channels = C, side = 3) conv(N, 3)"),
+}
+SIDES = (
+    "let c = { label(C, N) act(silu) }\n",
+    "let c = { norm linear(N) }\n",
+    "let c = { sum { branch { timestep(8) linear(N) } branch { label(C, width = N) } } }\n",
+    "let source = { embed(V, N) position(T) pool } let c = { timestep(6) linear(N) modulate(by = source) }\n",
+)
+
+
+def _block(random: Random, depth: int, kind: str) -> str:
+    """A block that fits a stream of this kind, with a side stream `c` unless it is `alone`."""
     act = random.choice(("relu", "gelu", "silu", "tanh", "sigmoid", "square_relu", "relu", "gelu"))
     kinds: list[Callable[[], str]] = [
         lambda: f"norm({random.choice(('layer', 'layer', 'layer, gain = no', 'rms'))})",
@@ -288,10 +307,14 @@ def _block(random: Random, depth: int, tokens: bool) -> str:
         lambda: f"act({act})",
         lambda: f"linear(N){random.choice(('', ' as other', ' as L', ' as forward'))}",
     ]
-    if tokens:
+    if not kind.endswith("alone"):
+        kinds.append(lambda: f"modulate(by = c{random.choice(('', '', ', gate = yes'))})")
+    if kind.startswith("image"):
+        kinds.append(lambda: f"conv(N, {random.choice(('1', '3', '3', '2'))})")
+    if not kind.startswith("vectors"):
         kinds.append(lambda: f"attention(heads = {random.choice(('H', '1', '3'))}{random.choice(('', ', causal'))})")
     if depth:
-        inner = "".join(_block(random, depth - 1, tokens) for _ in range(random.randint(1, 2)))
+        inner = "".join(_block(random, depth - 1, kind) for _ in range(random.randint(1, 2)))
         kinds += [lambda: f"residual {{ {inner} }}", lambda: f"repeat {random.choice(('2', '3', 'H'))} {{ {inner} }}"]
         kinds.append(lambda: f"sum {{ branch {{ {inner} }} branch {{ linear(N) }} }}")
     return f"{random.choice(kinds)()}\n"

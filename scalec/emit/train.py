@@ -47,7 +47,7 @@ def _of_several(names: tuple[str, ...]) -> dict[str, str]:
         "file": "saved tensors",
         "data": Template(SEVERAL).substitute(names=", ".join(f'"{name}"' for name in names)),
         "loss": SEVERAL_INPUTS,
-        "place": "[a.to(args.device) for a in x]",
+        "place": "moved(x, args.device)",
     }
 
 
@@ -115,6 +115,7 @@ class Data:
 
 SEVERAL = '''
 INPUTS = ($names)
+Batch = tuple[list[Tensor], Tensor]
 
 
 class Data:
@@ -125,15 +126,15 @@ class Data:
         self.inputs, self.y = [stored[name] for name in INPUTS], stored["y"]
         self.split = len(self.y) * 9 // 10
 
-    def batch(self, size: int, generator: torch.Generator) -> tuple[list[Tensor], Tensor]:
+    def batch(self, size: int, generator: torch.Generator) -> Batch:
         return self.rows(torch.randint(self.split, (size,), generator=generator))
 
-    def validation(self, count: int) -> tuple[list[Tensor], Tensor]:
+    def validation(self, count: int) -> Batch:
         """The first `count` held-out rows, the same in every run."""
         last = min(self.split + count, len(self.y))
         return self.rows(torch.arange(self.split, last))
 
-    def rows(self, index: Tensor) -> tuple[list[Tensor], Tensor]:
+    def rows(self, index: Tensor) -> Batch:
         return [a[index] for a in self.inputs], self.y[index]
 '''
 
@@ -153,6 +154,10 @@ def evaluate(model: nn.Module, x: Tensor, y: Tensor, batch: int) -> float:
 '''
 
 SEVERAL_INPUTS = '''
+def moved(x: list[Tensor], device: str) -> list[Tensor]:
+    return [a.to(device) for a in x]
+
+
 def loss_of(model: nn.Module, x: list[Tensor], y: Tensor) -> Tensor:
     """Squares of what is missing to real targets, cross-entropy of classes."""
     predicted = model(*x)

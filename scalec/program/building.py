@@ -12,6 +12,7 @@ from scalec.diagnostics import Reporter, ScalecError
 from scalec.program.ops import Linear, Operation
 from scalec.program.program import Axis, OptionValue, Region, ShapeClass, Site, Stack, Storage, Tensor, Use
 from scalec.resolve.vocabulary import covers
+from scalec.source import Span
 from scalec.symbolic.formula import UNIT, ZERO, Formula, FormulaError, Product, Sum, add, mul, number, symbols
 from scalec.symbolic.text import plain
 from scalec.syntax import nodes
@@ -45,6 +46,7 @@ class SideStream:
 
     value: Value
     positions: Positions | None
+    span: Span | None
 
 
 @dataclass(frozen=True)
@@ -313,6 +315,7 @@ class Builder:
         self.layer = START
         self.positions: Positions | None = None
         self.streams: dict[str, SideStream] = {}
+        self.heard: set[str] = set()  # names of those that a block reads
         self.called: dict[str, str] = {}  # names of side streams and of their inputs, with their paths
         self.gates: list[Value] | None = None  # of the residual that is being lowered
         self.table: str | None = None  # path of the embedding, for a readout that is tied to it
@@ -390,8 +393,19 @@ class Builder:
             if node.kind == "branch":
                 self.reporter.report(codes.BLOCK_PLACE, "`branch` stands in a `sum`", node.span)
             x = self.block(node, at, x, place)
+        for name in sorted(self.streams.keys() - outer.keys() - self.heard):
+            self._unheard(name)
         self.streams = outer
         return x
+
+    def _unheard(self, name: str) -> None:
+        if not self.broken:
+            self.reporter.report(
+                codes.BLOCK_PLACE,
+                f"no block reads the side stream `{name}`",
+                self.streams[name].span,
+                helps=[f"`modulate(by = {name})` or `attention(context = {name}, ...)` reads it, after it"],
+            )
 
     def parallel(self, at: Block, x: Value) -> list[Value]:
         """Lower the branches in the braces of `at`, each on the same input."""

@@ -282,6 +282,7 @@ class _Reader:
                 notes=(f"those named before it are {named}",) if named else ("none is named before it",),
                 helps=did_you_mean(text, builder.streams) or (f"`let {option.name} = {{ ... }}` makes one",),
             )
+        builder.heard.add(text)
         return text
 
     def _chance(self, option: Option, expr: nodes.Expr) -> Fraction:

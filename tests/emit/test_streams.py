@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 
 from scalec.diagnostics import ScalecError
+from scalec.emit.document import shape_at
 from tests.emit.compiling import Emitted, files_of, import_files, plan_of
+from tests.emit.test_texts import assert_lints
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")]
 
@@ -130,6 +132,31 @@ def test_it_compiles_and_exports_whole(tmp_path: Path) -> None:
     expected = model(*inputs)
     torch.testing.assert_close(torch.compile(model, fullgraph=True, backend="eager")(*inputs), expected)
     torch.testing.assert_close(torch.export.export(model, inputs, strict=False).module()(*inputs), expected)
+
+
+LOUD = """
+rule mine extends mup {
+  base N = 8, L = 2
+  tensor matrix, input, output { scale = 3/fan_in }
+  site residual, logits, attention.output { scale = 1/3 }
+}
+"""
+
+
+@pytest.mark.parametrize("network", ["dit", "vit", "net"])
+def test_parameters_are_those_of_the_plan_and_the_text_is_clean(network: str, tmp_path: Path) -> None:
+    """Also where everything is scaled."""
+    fixed = "S = 8, C = 3, P = 5"
+    text = f"use std.mup\nuse std.vision\n{LOUD}network net {{ dims N, L\nfixed {fixed}\n{CONVOLUTIONAL} }}"
+    sizes = {"N": 144, "L": 1, "H": 2} if network != "net" else {"N": 144}
+    made = plan_of(network, sizes, text=text.replace("attention.output", "*") if network == "net" else text)
+    e = import_files(made, tmp_path)
+    model = e.model.build_model(e.model.Config(), "meta")
+    planned = {
+        t.tensor.storage.name.replace("{block}", "0"): tuple(shape_at(t.tensor, made.sizes[0])) for t in made.tensors
+    }
+    assert {name: tuple(p.shape) for name, p in model.named_parameters()} == planned
+    assert_lints(tmp_path)
 
 
 def test_nothing_is_sampled_from_a_network_that_is_told_more(tmp_path: Path) -> None:

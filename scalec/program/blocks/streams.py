@@ -23,7 +23,7 @@ def _let(b: Builder, at: Block, x: Value) -> Value:
         out = b.sequence(at, Value("", UNIT) if opened else x, inside)
         if not out.name:
             b.reporter.fail(codes.BLOCK_PLACE, f"the side stream `{at.name}` is of nothing", at.node.span)
-        b.streams[at.name] = SideStream(out, b.positions)
+        b.streams[at.name] = SideStream(out, b.positions, at.node.span)
     return x
 
 
