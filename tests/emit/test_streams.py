@@ -136,20 +136,30 @@ def test_it_compiles_and_exports_whole(tmp_path: Path) -> None:
 
 LOUD = """
 rule mine extends mup {
-  base N = 8, L = 2
+  base N = 8
   tensor matrix, input, output { scale = 3/fan_in }
-  site residual, logits, attention.output { scale = 1/3 }
+  site * { scale = 1/3 }
 }
 """
 
 
-@pytest.mark.parametrize("network", ["dit", "vit", "net"])
+ADAPTED = """
+  lora(rank = 2, on = [modulation])
+  sparse(density = 1/2, on = [patch])
+  patch(channels = C, size = 4, side = S, width = N, bias)
+  let c = { label(5, N) }
+  residual { norm(layer) modulate(by = c, gate = yes, bias) mlp(width = N) }
+  readout(4)
+"""
+
+
+@pytest.mark.parametrize("network", ["dit", "vit", "convolutional", "adapted"])
 def test_parameters_are_those_of_the_plan_and_the_text_is_clean(network: str, tmp_path: Path) -> None:
     """Also where everything is scaled."""
-    fixed = "S = 8, C = 3, P = 5"
-    text = f"use std.mup\nuse std.vision\n{LOUD}network net {{ dims N, L\nfixed {fixed}\n{CONVOLUTIONAL} }}"
-    sizes = {"N": 144, "L": 1, "H": 2} if network != "net" else {"N": 144}
-    made = plan_of(network, sizes, text=text.replace("attention.output", "*") if network == "net" else text)
+    mine = {"convolutional": CONVOLUTIONAL, "adapted": ADAPTED}
+    text = "".join(f"network {name} {{ dims N\nfixed S = 8, C = 3, P = 5\n{body} }}\n" for name, body in mine.items())
+    sizes = {"N": 144} if network in mine else {"N": 144, "L": 1, "H": 2}
+    made = plan_of(network, sizes, text=f"use std.mup\nuse std.vision\n{LOUD}{text}")
     e = import_files(made, tmp_path)
     model = e.model.build_model(e.model.Config(), "meta")
     planned = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scalec import catalogue as codes
 from scalec.program import ops
+from scalec.program.blocks.layers import BIAS, matrix
 from scalec.program.building import Block, BlockSpec, Builder, Option, Value
 from scalec.symbolic.formula import UNIT, divide, number
 
@@ -34,37 +35,27 @@ def _modulate(b: Builder, at: Block, x: Value) -> Value:
             helps=["`pool` makes one vector a sample of it"],
         )
     at.options["broadcast"] = stream.positions is None and b.positions is not None
-
-    def part(local: str) -> str:
-        path = at.tensor(
-            local,
-            "modulation",
-            fan_in=stream.value.width,
-            fan_out=x.width,
-            shape=(x.width, stream.value.width),
-            layout="out_in",
-        )
-        b.matrices.discard(path)  # it reads the side stream: no residual is called after it
-        return b.emit(ops.Linear(path, stream.value.name, path))
-
-    shift, scale = part("shift"), part("scale")
+    parts = ("shift", "scale", *(["gate"] if at.flag("gate") else []))
+    shift, scale, *gates = (matrix(b, at, stream.value, x.width, "modulation", part) for part in parts)
+    b.matrices -= set(at.tensors.values())  # they read the side stream: no residual is called after them
     one = b.emit(ops.Constant(f"{at.path}.one", x.width))
-    factor = b.emit(ops.Add(f"{at.path}.factor", (one, scale)))
+    factor = b.emit(ops.Add(f"{at.path}.factor", (one, scale.name)))
     scaled = b.emit(ops.Multiply(f"{at.path}.scaled", x.name, factor, mean_y=True))
-    if at.flag("gate"):
-        _gate(b, at, Value(part("gate"), x.width))
-    return Value(b.emit(ops.Add(at.path, (scaled, shift))), x.width)
+    _leave(b, at, gates)
+    return Value(b.emit(ops.Add(at.path, (scaled, shift.name))), x.width)
 
 
-def _gate(b: Builder, at: Block, gate: Value) -> None:
-    if b.gates is None:
+def _leave(b: Builder, at: Block, gates: list[Value]) -> None:
+    """A gate is for the residual around the block."""
+    if gates and b.gates is None:
         b.reporter.fail(
             codes.BLOCK_PLACE,
             "a gate multiplies what a residual adds, and there is none around it",
             at.node.span,
             helps=["put `modulate` into a residual, or leave `gate` away"],
         )
-    b.gates.append(gate)
+    if b.gates is not None:
+        b.gates += gates
 
 
 SPECS = (
@@ -79,7 +70,7 @@ SPECS = (
     ),
     BlockSpec(
         "modulate",
-        (Option("by", "stream", 0), Option("gate", "flag", default=False)),
+        (Option("by", "stream", 0), Option("gate", "flag", default=False), BIAS),
         _modulate,
         "modulate",
     ),

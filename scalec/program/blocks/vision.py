@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scalec import catalogue as codes
 from scalec.program import ops
+from scalec.program.blocks.layers import BIAS, matrix
 from scalec.program.building import Block, BlockSpec, Builder, Option, Positions, Value
 from scalec.symbolic.formula import UNIT, Formula, as_number, divide, mul
 from scalec.symbolic.text import plain
@@ -25,8 +26,7 @@ def _patch(b: Builder, at: Block, x: Value) -> Value:
     pixels = mul(at.size("channels"), kernel)
     entered = b.emit(ops.Input(f"{at.path}.pixels", pixels, one_hot=False))
     at.options["pixels"] = pixels
-    at.tensor("weight", "patch", fan_in=pixels, fan_out=width, shape=(width, pixels), layout="out_in")
-    return Value(b.emit(ops.Linear(at.path, entered, at.path)), width)
+    return matrix(b, at, Value(entered, pixels), width, "patch", "weight")
 
 
 def _conv(b: Builder, at: Block, x: Value) -> Value:
@@ -87,7 +87,7 @@ SPECS = (
     BlockSpec("image", (Option("channels", "size"), Option("side", "size")), _image, "image", opens="yes"),
     BlockSpec(
         "patch",
-        tuple(Option(name, "size") for name in ("channels", "size", "side", "width")),
+        (*(Option(name, "size") for name in ("channels", "size", "side", "width")), BIAS),
         _patch,
         "patch",
         opens="yes",
