@@ -22,10 +22,11 @@ MARKED = 2 * LETTERS  # and marks: at most so many together
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Copies:
-    """A replicated axis: layers, heads, experts."""
+    """A replicated axis: layers, heads, experts. Copies that do not `grow` in number need not be told apart."""
 
     name: str
     count: Magnitude
+    grow: bool = True
 
 
 Deps = frozenset[Copies]

@@ -244,7 +244,7 @@ def regrouped(split: bool, axis: Copies, x: Vector) -> Vector:
     whatever points along that vector is the same for every copy. What the vector was multiplied with before
     is as it was: its letters do not change.
     """
-    return each(x, lambda c: _split(axis, c) if split else _merged(axis, c))
+    return each(x, lambda c: _split(axis, c) if split else _merged(axis, c)) if axis.grow else x
 
 
 def _split(axis: Copies, c: Component) -> Component:
@@ -264,5 +264,10 @@ def shrinks(cell: Cell, before: Vector, after: Vector) -> bool:
 
 
 def same(first: Vector, second: Vector) -> bool:
-    """The same components with the same orders, whatever made them."""
-    return set(first) == set(second)
+    """The same components with orders that tie, whatever made them."""
+    return set(map(_shape, first)) == set(map(_shape, second))
+
+
+def _shape(c: Component) -> tuple[object, ...]:
+    letters = tuple((letter.name, letter.below, letter.bound) for letter in c.word)
+    return c.order.exponent, c.part, c.root, letters, c.deps

@@ -17,6 +17,7 @@ from scalec.calculus.observables import Carrier, weighted
 from scalec.calculus.weights import Update
 from scalec.calculus.world import World
 from scalec.symbolic.dominance import Magnitude
+from scalec.symbolic.order import Order
 
 STEPS = 8
 
@@ -43,13 +44,14 @@ class Step:
         return tuple(name for name, drift in self.drifting.items() if drift == "grows")
 
     @cached_property
-    def orders(self) -> tuple[Magnitude | None, ...]:
-        """What a limit is a limit of: atomic terms, where the updates show, changes of values, gradient entries."""
+    def orders(self) -> tuple[Order | None, ...]:
+        """Exponents, since orders that tie are equal as far as sizes go. What a limit is a limit of: atomic terms, where the updates show, changes of values, gradient entries."""
         world, carrier = self.forward.world, Carrier(self.forward)
         terms = (part.named(term) for part in self.forward.terms.values() for term in TERMS)
         shown = (vector for op in weighted(world.structure) for vector in carrier.acts(op).values())
         changes = (changed(value) for value in self.forward.values.values())
-        return (*(size(world.cell, v) for v in (*terms, *shown, *changes)), *self.gradient.values())
+        sizes = (*(size(world.cell, v) for v in (*terms, *shown, *changes)), *self.gradient.values())
+        return tuple(map(_exponent, sizes))
 
     @cached_property
     def gradient(self) -> Mapping[str, Magnitude | None]:
@@ -104,10 +106,18 @@ def _steps(world: World) -> Iterator[Step]:
         updates = after
 
 
+def _exponent(magnitude: Magnitude | None) -> Order | None:
+    return None if magnitude is None else magnitude.exponent
+
+
 def _pass(world: World, index: int, updates: Mapping[str, Update]) -> Step:
     forward = Forward(world, updates).run()
     return Step(index, forward, Backward(forward).run())
 
 
 def _same(first: Update, second: Update) -> bool:
-    return first.entry is second.entry and same(first.out, second.out) and same(first.inp, second.inp)
+    return (
+        _exponent(first.entry) == _exponent(second.entry)
+        and same(first.out, second.out)
+        and same(first.inp, second.inp)
+    )
