@@ -136,6 +136,11 @@ class Structure:
         }
 
     @cached_property
+    def batch(self) -> Formula:
+        """The number of samples in a step; 1 where the network leaves it alone."""
+        return next((op.batch for op in self.operations if isinstance(op, Input) and op.batch is not None), UNIT)
+
+    @cached_property
     def broadcast(self) -> Mapping[str, Broadcast]:
         """The values that are one vector, there once for each copy along an axis."""
         return {op.out: op for op in self.operations if isinstance(op, Broadcast)}

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from scalec.calculus.backward import Backward
 from scalec.calculus.components import changed, size
-from scalec.calculus.forward import TERMS, Drift, Forward, same
+from scalec.calculus.forward import TERMS, Drift, Forward, UnsupportedError, same
 from scalec.calculus.observables import Carrier, weighted
 from scalec.calculus.weights import Update
 from scalec.calculus.world import World
@@ -45,7 +45,10 @@ class Step:
 
     @cached_property
     def orders(self) -> tuple[Order | None, ...]:
-        """Exponents, since orders that tie are equal as far as sizes go. What a limit is a limit of: atomic terms, where the updates show, changes of values, gradient entries."""
+        """What a limit is a limit of: atomic terms, where the updates show, changes of values, gradient entries.
+
+        As exponents: orders that tie are the same size.
+        """
         world, carrier = self.forward.world, Carrier(self.forward)
         terms = (part.named(term) for part in self.forward.terms.values() for term in TERMS)
         shown = (vector for op in weighted(world.structure) for vector in carrier.acts(op).values())
@@ -82,6 +85,7 @@ class Training:
 
 def train(world: World) -> Training:
     """Run to the limit, `STEPS` updates at most. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`."""
+    _require_samples(world)
     steps = tuple(_steps(world))
     last = steps[-1]
     moving = bool(last.drifting) or (len(steps) > STEPS and last.orders != steps[-2].orders)
@@ -89,6 +93,14 @@ def train(world: World) -> Training:
     while limit and not moving and steps[limit - 1].orders == last.orders:
         limit -= 1
     return Training(world, steps[: limit + 1], settled=not (moving or steps[0].backward.unproved))
+
+
+def _require_samples(world: World) -> None:
+    """A gradient is a mean over the samples that reach a copy, of which there has to be one."""
+    batch = world.order(world.structure.batch, "batch", "count")
+    for tensor, weight in world.weights.items():
+        if weight.share is not None and not world.one <= batch * weight.share:
+            raise UnsupportedError(tensor, "reached by less than one sample of a step's batch")
 
 
 def _steps(world: World) -> Iterator[Step]:

@@ -151,7 +151,7 @@ def _check_said(program: Program, scaling: Scaling, reporter: Reporter) -> None:
 def _formulas(program: Program) -> Iterator[Formula]:
     """Every size in a program."""
     structure = Structure(program)
-    yield from structure.axes.values()
+    yield from (structure.batch, *structure.axes.values())
     yield from (axis.count for tensor in program.tensors for axis in tensor.axes)
     yield from structure.length.values()
     for tensor in program.tensors:

@@ -32,11 +32,15 @@ class Nonlinearity:
 
 @dataclass(frozen=True)
 class Input:
-    """What enters the network. `one_hot`: a token or class index; else a dense vector of order 1."""
+    """What enters the network. `one_hot`: a token or class index; else a dense vector of order 1.
+
+    `batch`: the number of samples in a step, where the network says that it may grow.
+    """
 
     out: str
     length: Formula
     one_hot: bool
+    batch: Formula | None = None
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,17 @@ from scalec.symbolic.text import plain
 
 def _input(b: Builder, at: Block, x: Value) -> Value:
     size = at.size("size")
-    return Value(b.emit(ops.Input(at.path, size, one_hot=False)), size)
+    return Value(b.emit(ops.Input(at.path, size, one_hot=False, batch=_batch(at))), size)
+
+
+def _batch(at: Block) -> Formula | None:
+    return at.size("batch") if "batch" in at.options else None
 
 
 def _embed(b: Builder, at: Block, x: Value) -> Value:
     vocabulary, width = at.size("vocabulary"), at.size("width")
     b.positions = Positions(at.path, at.size("context") if "context" in at.options else None)
-    tokens = b.emit(ops.Input(f"{at.path}.tokens", vocabulary, one_hot=True))
+    tokens = b.emit(ops.Input(f"{at.path}.tokens", vocabulary, one_hot=True, batch=_batch(at)))
     table = at.tensor("weight", "embedding", fan_in=UNIT, fan_out=width, shape=(vocabulary, width), layout="in_out")
     b.table = b.table if at.place.within else table
     return Value(b.emit(ops.Linear(at.path, tokens, at.path)), width)
@@ -94,11 +98,13 @@ def _tied(b: Builder, at: Block, x: Value, size: Formula) -> Value:
     return Value(b.emit(ops.Linear(at.path, x.name, table.path, use=1)), size)
 
 
+BATCH = Option("batch", "size", optional=True)
+
 SPECS = (
-    BlockSpec("input", (Option("size", "size", 0),), _input, "data", opens="yes"),
+    BlockSpec("input", (Option("size", "size", 0), BATCH), _input, "data", opens="yes"),
     BlockSpec(
         "embed",
-        (Option("vocabulary", "size", 0), Option("width", "size", 1), Option("context", "size", optional=True)),
+        (Option("vocabulary", "size", 0), Option("width", "size", 1), Option("context", "size", optional=True), BATCH),
         _embed,
         "embed",
         opens="yes",
