@@ -128,8 +128,9 @@ SIZES = ("N", "L", "H", "F", "D", "C", "V", "T")
 NAMES = (
     *SIZES, *SHAPE_CLASSES, *(word for name in (*ROLES, *SITES, *RELATIVE_SIZES) for word in name.split(".")),
     *(word for table in ATTRIBUTES.values() for name in table for word in name.split(".")),
-    "mine", "net", "sp", "mup", "mlp", "gpt", "sgd", "adam", "adamw", "width", "std", "dims", "base", "run", "class",
-    "__class__", "x" * 70, "sqrt", "min", "max", "log", "log2", "relu", "layer", "torch", "optim", "a", "s",
+    "mine", "net", "sp", "mup", "mlp", "gpt", "sgd", "adam", "adamw", "muon", "optimizer", "width", "std", "dims",
+    "base", "run", "class", "__class__", "x" * 70, "sqrt", "min", "max", "log", "log2", "relu", "layer",
+    "torch", "optim", "a", "s",
 )  # fmt: skip
 NUMBERS = ("0", "1", "2", "3", "16", "64", "0.02", "1e-8", "0.1", "100")
 MONSTERS = ("9" * 45, "1e999", "1e300", "0.0000000000000000000000000000000000000000001")

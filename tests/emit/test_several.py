@@ -136,6 +136,7 @@ def test_a_closure_is_called_once(emitted: Emitted) -> None:
     assert calls == [True]
 
 
+@pytest.mark.slow
 def test_compiled_parts_are_the_same(emitted: Emitted, monkeypatch: pytest.MonkeyPatch) -> None:
     torch._dynamo.reset()
     counter = CompileCounterWithBackend("eager")
