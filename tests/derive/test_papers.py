@@ -59,7 +59,6 @@ Table = Callable[[str, str], Entries]
 CASES: list[tuple[str, str, str, Table]] = [
     *((network, optimizer, "width", table3) for network in ("mlp", "gpt") for optimizer in ("sgd", "adam", "adamw")),
     ("mlp", "muonlike", "width", spectral_condition),
-    ("gpt", "muonlike", "width", spectral_condition),
     ("gpt", "adamw", "width + depth", completed),
     ("gpt", "adamw", "head_dim", table3),
 ]

@@ -144,7 +144,7 @@ def test_an_unknown_name_is_met_with_near_ones_or_with_where_it_is() -> None:
     workspace.find("network", "zebra", workspace.main, None, reporter)
     near, far = reporter.diagnostics
     assert near.helps == ("did you mean `mup`?",)
-    assert far.notes == ("known here: gpt, mlp",)
+    assert far.notes == ("known here: gpt, llama, mlp",)
 
 
 def test_a_file_of_the_package_that_cannot_be_read_is_no_traceback(tmp_path: Path) -> None:
