@@ -330,14 +330,28 @@ def _clause(random: Random) -> str:
     attribute = random.choice(("lr", "eps", "wd", "init.std", "scale", "init.mean", "beta1"))
     word = random.choice(("init = zero", "init = ones", "init = uniform", "init = normal"))
     site = random.choice(("logits", "logits", "*", "residual", "mlp.act"))
+    operator = random.choice(("=", "*=", "~", "*~"))
+    place = random.choice(("", "", "", "", f"where {_condition(random, 2)}", "under width", "under heads, ffn"))
     return random.choice(
         (
-            f"tensor {selector} {{ {attribute} {random.choice(('=', '*=', '~', '*~'))} {_value(random, 3)} }}\n",
+            f"tensor {selector} {place} {{ {attribute} {operator} {_value(random, 3)} }}\n",
             f"tensor {selector} {{ {word} }}\n",
-            f"site {site} {{ scale {random.choice(('=', '~', '*='))} {_value(random, 2)} }}\n",
+            f"site {site} {place} {{ scale {random.choice(('=', '~', '*='))} {_value(random, 2)} }}\n",
             f"run {{ {random.choice(('lr', 'wd', 'eps', 'beta2', 'clip', 'warmup'))} = {_value(random, 2)} }}\n",
+            f"{place} {{ tensor readout {{ lr *= 2 }} }}\n" if place else "",
+            f"{random.choice(('require', 'valid'))} {_condition(random, 2)}\n",
         )
     )
+
+
+def _condition(random: Random, depth: int) -> str:
+    if depth and random.random() < 0.4:
+        left, right = _condition(random, depth - 1), _condition(random, depth - 1)
+        return random.choice((f"({left} or {right})", f"{left} and {right}", f"not {left}", f"not ({left} or {right})"))
+    names = ("fan_in", "fan_out", "N", "base.N", "depth", "density", "1", "run.lr", "params", "tokens", "2*N", "F", "D")
+    word = random.choice(("schedule = cosine", "schedule != linear", "depth > 1", "fan_out > fan_in", "fan_in = 1"))
+    sides = [random.choice((*names, _value(random, 1))) for _ in range(random.choice((2, 2, 3)))]
+    return random.choice((word, f" {random.choice(('<', '<=', '>', '>=', '=', '!='))} ".join(sides)))
 
 
 def _value(random: Random, depth: int) -> str:
