@@ -52,7 +52,7 @@ def to_text(file: nodes.File) -> str:
         together = type(first) is type(second) and len(above) == len(below) == 1
         below[0] = replace(below[0], gap=not together)
     lines = _aligned([line for group in groups for line in group])
-    return "".join(f"{text}\n" for line in _with_comments(lines, file) for text in _broken(line))
+    return "".join(f"{text}\n" for line in _in_column(_with_comments(lines, file)) for text in _broken(line))
 
 
 class _Layout:
@@ -232,6 +232,18 @@ def _with_comments(lines: Lines, file: nodes.File) -> Lines:
         new = [*own, replace(line, gap=False)]
         result += [replace(new[0], gap=line.gap), *new[1:]]
     return result[:-1]
+
+
+def _in_column(lines: Lines) -> Lines:
+    """Comments behind lines that follow one another stand in one column, if all of them fit."""
+    result: Lines = []
+    for (commented, depth), group in groupby(lines, key=lambda ln: (bool(ln.trailing), ln.depth)):
+        run = list(group)
+        widest = max(len(line.text) for line in run)
+        fits = all(len(INDENT) * depth + widest + len(line.trailing) <= WIDTH for line in run)
+        pad = widest if commented and fits else 0
+        result += [replace(line, trailing=" " * (pad - len(line.text)) + line.trailing) for line in run]
+    return result
 
 
 def _row(file: nodes.File, offset: int) -> int:

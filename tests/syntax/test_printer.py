@@ -122,6 +122,21 @@ def test_a_table_that_does_not_fit_is_none() -> None:
     assert to_text(read(f"rule r {{ {long} {short} }}")) == f"rule r {{\n  {long}\n  {short}\n}}\n"
 
 
+def test_comments_behind_lines_that_follow_one_another_stand_in_one_column() -> None:
+    text = (
+        "regime wide { N ~ s }            # first\n"
+        "regime deep { L ~ s;  Hkv ~ 1 }  # second\n"
+        "regime both = wide + deep\n"
+        "\n"
+        "rule r {\n"
+        "  tensor * { lr ~ 1 }  # alone\n"
+        "  # between\n"
+        "  run { lr = 1 }\n"
+        "}\n"
+    )
+    assert to_text(read(re.sub(" +# (first|second|alone)", r" # \1", text))) == text
+
+
 def test_claims_stand_side_by_side_with_their_like() -> None:
     text = (
         "check r on n for o under w {\n"
