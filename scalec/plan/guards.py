@@ -49,6 +49,7 @@ class Decider:
     def _where(self, condition: nodes.Condition, scope: Scope) -> bool:
         try:
             test = self._test(condition, scope, {})
+            self._check_layers(condition, test)
             self._check_thresholds(condition, test, scope)
         except ScalecError:
             return False
@@ -68,6 +69,12 @@ class Decider:
         if truth(test, always) is None:
             self.guards[Guard("where", text, test, value, scope.where, condition.span)] = None
         return value is True
+
+    def _check_layers(self, condition: nodes.Condition, test: Test) -> None:
+        for comparison in comparisons(test):
+            if any(s.kind == "layer" for s in f.symbols(comparison.difference)):
+                message = f"`{comparison.text}` differs from block to block, and a clause is for all of them"
+                self.reporter.fail(codes.EXPRESSION, message, condition.span)
 
     def _check_thresholds(self, condition: nodes.Condition, test: Test, scope: Scope) -> None:
         grows = {d.name for d in self.program.dimensions if d.grows}

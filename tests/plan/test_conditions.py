@@ -115,6 +115,12 @@ def test_what_hangs_on_sizes_is_kept() -> None:
     ]  # fmt: skip
 
 
+def test_a_condition_is_the_same_for_every_block() -> None:
+    text = "rule mine extends mup { base N = 64, L = 2  site residual where layer > 1 { scale = 3 } }"
+    found = said(lambda: plan(workspace(text), Operands("mine", "gpt", "adam"), PlanRequest(("N=128",))))
+    assert found == ["SC301 `layer > 1` differs from block to block, and a clause is for all of them"]
+
+
 # ---- require, valid ----------------------------------------------------------------------------
 TRUE = [
     "N = 128", "N = 2*base.N", "N/L = base.N/base.L*2", "19 <= N <= 466", "1 < depth < 3 and not N < 2",
