@@ -20,7 +20,7 @@ from scalec.derive.problem import DECAY, EPSILON
 from scalec.diagnostics import Reporter
 from scalec.operands import Chooser, Operands, Subject, prepare
 from scalec.pipeline import sizes_of
-from scalec.plan.make import Request, make_plan
+from scalec.plan.make import Request, make_one_plan
 from scalec.plan.model import Plan, PlannedTensor, Quantity
 from scalec.plan.orders import family_of
 from scalec.program.program import Program
@@ -129,10 +129,13 @@ def side_by_side(first: tuple[Workspace, Operands], second: tuple[Workspace, Ope
 
 # ---- from a rule to its form -----------------------------------------------------------------
 def form_of(subject: Subject, base: Mapping[str, Fraction] | None = None) -> Form:
-    """The numbers of a rule, written in ratios to the base sizes; with a base, its values and not its laws."""
+    """The numbers of a rule, written in ratios to the base sizes; with a base, its values and not its laws.
+
+    Raises ScalecError, also where a condition makes it another rule at other sizes.
+    """
     cell = Cell(free(subject.program))
     request = Request(cell=cell) if base is None else Request(base=base, regime=cell.regime)
-    made = make_plan(subject.program, subject.rule, subject.optimizers, request, Reporter())
+    made = make_one_plan(subject.program, subject.rule, subject.optimizers, request)
     view = _law if base is None else _value
     return Form(
         {t.tensor.path: _tensor(t, made, view) for t in made.tensors},

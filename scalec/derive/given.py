@@ -8,8 +8,7 @@ from dataclasses import replace
 from scalec.calculus.scaling import Scaling
 from scalec.calculus.structure import Structure
 from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE, Lever, Problem
-from scalec.diagnostics import Reporter
-from scalec.plan.make import Request, make_plan
+from scalec.plan.make import Request, make_one_plan
 from scalec.plan.model import Plan
 from scalec.plan.orders import scaling
 from scalec.program.ops import Bias
@@ -22,7 +21,7 @@ from scalec.symbolic.order import Regime
 
 def problem_of(program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], regime: Regime) -> Problem:
     """Biases of which the rule says nothing start at zero, all else at its placeholder. Raises ScalecError."""
-    plan = make_plan(program, rule, optimizers, Request(cell=Cell(regime), partial=True), Reporter())
+    plan = make_one_plan(program, rule, optimizers, Request(cell=Cell(regime), partial=True))
     left = frozenset(_open(plan))
     biases = {op.tensor for op in Structure(program).operations if isinstance(op, Bias)}
     given = scaling(plan)

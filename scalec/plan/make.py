@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from scalec import catalogue as codes
+from scalec.calculus.forward import UnsupportedError
 from scalec.diagnostics import Reporter, ScalecError, did_you_mean
 from scalec.plan import regimes
 from scalec.plan import sizes as size_table
@@ -29,7 +30,7 @@ from scalec.resolve.optimizers import ATTRIBUTES, Optimizer
 from scalec.resolve.rules import Around, RuleClause, RuleSet
 from scalec.source import Span
 from scalec.symbolic import formula as f
-from scalec.symbolic.dominance import Cell
+from scalec.symbolic.dominance import Cell, UndecidedError
 from scalec.symbolic.evaluate import to_number
 from scalec.symbolic.formula import UNIT, ZERO, Formula
 from scalec.symbolic.order import Regime
@@ -68,6 +69,18 @@ def make_plan(
         return _Planner(program, rule, optimizers, request, reporter).plan()
     except f.FormulaError as error:
         reporter.fail(codes.EXPRESSION, str(error), rule.span)
+
+
+def make_one_plan(program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], request: Request) -> Plan:
+    """The plan of what is one rule in every direction of growth. Raises ScalecError, also where it is several."""
+    reporter = Reporter()
+    try:
+        return make_plan(program, rule, optimizers, request, reporter)
+    except UndecidedError:
+        what = "has a condition that holds in some directions of growth only"
+    except UnsupportedError as error:
+        what = f"has a condition, `{error.value}`, that is {error.reason}"
+    reporter.fail(codes.NO_ORDER, f"rule `{rule.name}` {what}", rule.span)
 
 
 @dataclass
