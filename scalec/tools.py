@@ -10,6 +10,7 @@ from difflib import unified_diff
 from scalec.diagnostics import Reporter
 from scalec.emit.starter import Start, published, starter_text
 from scalec.operands import Chooser, Operands, team_of
+from scalec.plan.horizon import with_run_sizes
 from scalec.resolve.load import Kind, load_standard
 from scalec.resolve.optimizers import resolve_optimizer
 from scalec.source import Source
@@ -50,7 +51,8 @@ def starter(operands: Operands, file: str) -> str:
     found = [workspace.find(kind, name, workspace.main, None, reporter) for kind, name in declared]
     packs = tuple(dict.fromkeys(f.unit for f in found if f))
     checks = published(workspace.units[packs[-1]].checks, rule, network, team)
-    return starter_text(Start(rule, network, packs, subject.rule, subject.program, subject.optimizers, checks), file)
+    program = with_run_sizes(subject.program, subject.rule, ())
+    return starter_text(Start(rule, network, packs, subject.rule, program, subject.optimizers, checks), file)
 
 
 def _usual(chooser: Chooser, rule: nodes.Ref) -> tuple[str, ...]:

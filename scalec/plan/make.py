@@ -17,6 +17,7 @@ from scalec.plan import regimes
 from scalec.plan import sizes as size_table
 from scalec.plan.demands import unmet
 from scalec.plan.guards import Decider
+from scalec.plan.horizon import with_run_sizes
 from scalec.plan.model import Choice, Origin, Plan, PlannedSite, PlannedTensor, Quantity
 from scalec.plan.owners import Owners
 from scalec.plan.sane import check_values
@@ -65,8 +66,10 @@ def make_plan(
     program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], request: Request, reporter: Reporter
 ) -> Plan:
     """The plan of `rule` on `program`. Raises ScalecError with every independent mistake."""
+    named = {name for sizes in (*request.at, request.base) for name in sizes}
+    whole = with_run_sizes(program, rule, named)
     try:
-        return _Planner(program, rule, optimizers, request, reporter).plan()
+        return _Planner(whole, rule, optimizers, request, reporter).plan()
     except f.FormulaError as error:
         reporter.fail(codes.EXPRESSION, str(error), rule.span)
 

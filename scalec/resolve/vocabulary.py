@@ -41,6 +41,8 @@ SITE_ATTRIBUTES: dict[str, tuple[str, ...]] = {"scale": (), "skip": ()}
 
 ATTRIBUTES = {"tensor": TENSOR_ATTRIBUTES, "site": SITE_ATTRIBUTES, "run": RUN_ATTRIBUTES}
 
+RUN_SIZES = {"batch": "what one step sees", "tokens": "what all steps see"}
+
 RELATIVE_SIZES = (
     "fan_in", "fan_out", "depth", "layer", "heads", "kv_heads", "head_dim", "experts", "active",
     "rank", "density", "kernel", "context", "batch", "tokens", "steps", "params", "params.active",
