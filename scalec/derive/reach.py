@@ -14,6 +14,7 @@ from scalec.calculus.forward import UnsupportedError
 from scalec.calculus.world import UnresolvedError
 from scalec.check.report import Report
 from scalec.check.run import check
+from scalec.derive.conflict import conflict
 from scalec.derive.problem import Problem
 from scalec.derive.solve import RestlessError, Solution, solve
 from scalec.diagnostics import Reporter
@@ -23,13 +24,13 @@ from scalec.symbolic.dominance import regions
 
 def reach(problem: Problem, goals: Sequence[str], span: Span | None = None) -> Solution:
     """Laws that reach the goals. Raises ScalecError where none were found."""
-    reports = []
+    tried = []
     for solution in _solutions(problem, span):
         report = check(problem.program, problem.scaling(solution.orders), problem.regime, goals)
         if report.verdict == "pass":
             return solution
-        reports.append(report)
-    _out_of_reach(problem, reports[0], span)
+        tried.append((solution, report))
+    _out_of_reach(problem, *tried[0], goals, span)
 
 
 def _solutions(problem: Problem, span: Span | None) -> tuple[Solution, ...]:
@@ -48,13 +49,22 @@ def _solutions(problem: Problem, span: Span | None) -> tuple[Solution, ...]:
     return tuple(found.values())
 
 
-def _out_of_reach(problem: Problem, report: Report, span: Span | None) -> NoReturn:
+def _out_of_reach(
+    problem: Problem, solution: Solution, report: Report, goals: Sequence[str], span: Span | None
+) -> NoReturn:
+    """What stands in each other's way; where that is not to be had, what fails at the best that was found."""
     failed = [goal for goal, verdict in report.verdicts.items() if verdict != "pass"]
-    said = [f.diagnostic.message for f in report.findings if f.diagnostic.severity == "error"]
+    found = conflict(problem, solution, goals)
+    if found:
+        said = ["these cannot hold together:", *found.terms]
+        said += [f"with `{lever.attribute}` of `{lever.path}` as given" for lever in found.given]
+    else:
+        messages = (f.diagnostic.message for f in report.findings if f.diagnostic.severity == "error")
+        said = [f"at the best that was found {message}" for message in messages]
     Reporter().fail(
         codes.OUT_OF_REACH,
         f"no law reaches {', '.join(f'`{goal}`' for goal in failed)} on {problem.program.name} "
         f"under {problem.regime.name}",
         span,
-        notes=[f"at the best that was found {message}" for message in said],
+        notes=said,
     )
