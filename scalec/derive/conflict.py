@@ -19,7 +19,7 @@ from scalec.check.evidence import Claim, Evidence
 from scalec.check.goals import GOALS
 from scalec.derive.problem import FACTOR, INIT, RATE, Lever, Problem
 from scalec.derive.solve import Solution
-from scalec.symbolic.dominance import Cell, Magnitude
+from scalec.symbolic.dominance import Cell, Magnitude, regions
 from scalec.symbolic.linear import certificate
 from scalec.symbolic.order import ONE, Order, Regime
 
@@ -37,12 +37,22 @@ class Conflict:
 def conflict(problem: Problem, solution: Solution, goals: Sequence[str]) -> Conflict | None:
     """None where training at the laws found has no limit, or where the terms as they stand contradict nothing."""
     marks = {_mark(lever): lever for lever in _levers(problem, solution)}
-    evidence = Evidence(train(_marked(problem, solution, marks)))
+
+    def on(cell: Cell) -> Conflict | None:
+        return _on(_marked(problem, solution, marks, cell), solution, marks, goals)
+
+    growth = (*problem.regime.growth, *((mark, ONE) for mark in marks))
+    regime = Regime(problem.regime.name, problem.regime.scales, tuple(sorted(growth)))
+    return next((found for _, found in regions(regime, on) if found), None)
+
+
+def _on(world: World, solution: Solution, marks: Mapping[str, Lever], goals: Sequence[str]) -> Conflict | None:
+    evidence = Evidence(train(world))
     if not evidence.training.settled:
         return None
     judged = [(goal, claim, m) for goal, claim in _claims(evidence, goals) if (m := claim.order) is not None]
     variables = [mark for mark, lever in marks.items() if lever in solution.orders]
-    for at in range(len(solution.cell.rays)):
+    for at in range(len(world.cell.rays)):
         found = _contradiction([(claim, order) for _, claim, order in judged], variables, at)
         if found:
             rows = [judged[i] for i in found]
@@ -81,10 +91,7 @@ def _given(problem: Problem, world: World, lever: Lever) -> Order:
     return world.order(formula, *lever).order
 
 
-def _marked(problem: Problem, solution: Solution, marks: Mapping[str, Lever]) -> World:
-    growth = (*solution.cell.regime.growth, *((mark, ONE) for mark in marks))
-    regime = Regime(solution.cell.regime.name, solution.cell.regime.scales, tuple(sorted(growth)))
-    cell = Cell(regime, solution.cell.rays)
+def _marked(problem: Problem, solution: Solution, marks: Mapping[str, Lever], cell: Cell) -> World:
     before = World(problem.structure, problem.given, cell)
     orders = {lever: solution.orders.get(lever) or _given(problem, before, lever) for lever in marks.values()}
     laws = {lever: orders[lever] * Order.of({mark: 1}) for mark, lever in marks.items()}

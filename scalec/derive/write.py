@@ -109,12 +109,16 @@ def _wanted(problem: Problem, solution: Solution) -> Iterator[Wanted]:
 
 
 def _of(kind: Kind, every: Sequence[Place], attribute: str, problem: Problem, solution: Solution) -> Wanted:
-    """The levers of one attribute. A gain or a bias is not drawn, so what is said of its spread says nothing."""
+    """The levers of one attribute, and what no clause may touch: what is given, and sites that are no levers.
+
+    A gain or a bias is not drawn, so what is said of its spread says nothing.
+    """
     levers = {p.path: Lever(p.path, attribute) for p in every if attribute != INIT or p.path in problem.weighted}
     places = [p for p in every if levers.get(p.path) in solution.orders]
     targets = {p.path: problem.regime.exponent(solution.orders[levers[p.path]]) for p in places}
     said = frozenset(path for path, target in targets.items() if kind == "site" and not target.powers)
-    taken = [p for p in every if p.path in levers and levers[p.path] not in problem.open]
+    taken = [p for p in every if p.path in levers and (kind == "site" or levers[p.path] not in problem.open)]
+    taken = [p for p in taken if p not in places]
     return Wanted(
         kind, attribute, "~", places, targets, said, taken, lambda law: _reason(law, attribute, places, solution)
     )

@@ -60,7 +60,7 @@ def test_a_standard_readout_is_against_features() -> None:
 def test_a_rate_that_is_given_needs_an_input_that_is_too_large() -> None:
     assert notes("lazy", "mlp", "adamw", "width") == (
         "these cannot hold together:",
-        "`input`'s init term is at most of order 1 (stable_init)",
         "`hidden`'s effective term is of order 1 exactly (maximal_update)",
+        "`input`'s init term is at most of order 1 (stable_init)",
         "with `lr` of `hidden` as given",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from scalec.derive.express import Place, laws
@@ -21,10 +23,10 @@ def derived(network: str, optimizer: str, regime: str) -> str:
     return derive_rule(load_text(PACKS, "<test>"), Asked(Operands(None, network, optimizer), regime))
 
 
-def assert_stands_alone(text: str) -> None:
+def assert_stands_alone(text: str, folder: Path | None = None) -> None:
     """It is laid out, and its own check is run and holds."""
     assert canonical(Source("derived", text)) == text
-    runs = list(run_checks(load_text(text, "derived.scale")))
+    runs = list(run_checks(load_text(text, "derived.scale", folder)))
     assert runs
     assert [d.message for run in runs for d in run.diagnostics] == []
 
@@ -32,6 +34,31 @@ def assert_stands_alone(text: str) -> None:
 @pytest.mark.parametrize(("network", "optimizer", "regime"), [("mlp", "sgd", "width"), ("gpt", "adamw", "depth")])
 def test_the_text_stands_alone(network: str, optimizer: str, regime: str) -> None:
     assert_stands_alone(derived(network, optimizer, regime))
+
+
+MIXED = """
+network mixed {
+  dims  N, L, F = 3*N
+  fixed D = 64, C = 10
+  input(D)
+  linear(N) as input
+  repeat L {
+    residual { norm(layer) mlp(width = F, act = relu) }
+    residual { norm(layer) linear(N) as mix act(relu) }
+  }
+  norm(layer)
+  readout(C)
+}
+"""
+
+
+def test_the_text_uses_the_file_that_it_was_derived_from(tmp_path: Path) -> None:
+    (tmp_path / "mixed.scale").write_text("use std.dims\n" + MIXED, encoding="utf-8")
+    workspace = load_text(PACKS + MIXED, "mixed.scale")
+    text = derive_rule(workspace, Asked(Operands(None, "mixed", "adamw"), "width + depth"))
+    assert 'use "./mixed.scale"' in text
+    assert "site residual { scale ~ 1/depth }" in text
+    assert_stands_alone(text, tmp_path)
 
 
 def test_a_text_that_does_not_is_seen() -> None:
