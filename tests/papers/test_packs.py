@@ -25,7 +25,7 @@ from tests.planning import law, order, value
 
 RULES = Path(__file__).parents[2] / "rules" / "std"
 PACKS = (
-    "mup_table8", "mup_table9", "ntk", "mfp", "spectral", "depth_mup", "completep", "completed_p", "moe", "mssp",
+    "mup_table8", "mup_table9", "ntk", "mfp", "spectral", "depth_mup", "completep", "completed_p", "moe", "mssp", "jiang_moe",
     "muon_mup",
 )  # fmt: skip
 BASE = {"N": 64, "L": 2}
