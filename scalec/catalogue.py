@@ -213,6 +213,13 @@ OWNER = Code(
     "NAME }`. That is decided first; what is said `for` an optimizer then holds for its tensors. An optimizer that "
     "orthogonalises its update takes matrices alone.",
 )
+TIED_CHOICE = Code(
+    "SC413",
+    "tied-choice",
+    "warning",
+    "Experts are chosen by their scores. A router that starts at zero scores all of them the same, so that the first "
+    "few by number are chosen for every input, and only these learn. With all experts active nothing is chosen.",
+)
 
 # ---- SC5xx: findings of `check` --------------------------------------------------------------
 STABLE_INIT = Code(

@@ -104,6 +104,7 @@ def plan(
         from scalec import pipeline
         from scalec.emit import table
         from scalec.emit.tunables import tunables_text
+        from scalec.plan.choices import tied
         from scalec.plan.demands import unmet
         from scalec.plan.precision import underflows
         from scalec.plan.tune import read_tuned
@@ -112,7 +113,7 @@ def plan(
         values = read_tuned(tuned) if tuned else None
         request = pipeline.PlanRequest(tuple(at or ()), base, tuple(tune or ()), regime, values)
         made = pipeline.plan(workspace, operands, request)
-        _print((*unmet(made, "valid"), *underflows(made, dtype.value)), Report.text, sys.stderr)
+        _print((*unmet(made, "valid"), *tied(made), *underflows(made, dtype.value)), Report.text, sys.stderr)
         write = tunables_text if tunables else table.FORMATS[form.value]
         typer.echo(table.why(made, why) if why else write(made), nl=False)
 
@@ -128,6 +129,7 @@ def compile_(
     """Emit a standalone PyTorch model, its optimizer, a training script and a manifest."""
     with _findings(Report.text):
         from scalec import pipeline
+        from scalec.plan.choices import tied
         from scalec.plan.demands import unmet
         from scalec.plan.tune import read_tuned
 
@@ -135,7 +137,7 @@ def compile_(
         values = read_tuned(tuned) if tuned else None
         request = pipeline.PlanRequest((at or "",), base, tuple(tune or ()), regime, values)
         made = pipeline.plan(workspace, operands, request)
-        _print(unmet(made, "valid"), Report.text, sys.stderr)
+        _print((*unmet(made, "valid"), *tied(made)), Report.text, sys.stderr)
         for emitted in pipeline.emit_files(made, pipeline.fingerprint(workspace, operands, request)):
             _write(out / emitted.name, emitted.text)
             typer.echo(f"wrote {out / emitted.name}")

@@ -17,6 +17,7 @@ from scalec.check.goals import DEFAULT
 from scalec.diagnostics import Diagnostic, ScalecError
 from scalec.operands import Operands
 from scalec.pipeline import PlanRequest, check_rule, plan
+from scalec.plan.choices import tied
 from scalec.plan.demands import unmet
 from scalec.resolve.load import load
 from tests.literate import ASSERTION, Case, Fence, cases
@@ -54,7 +55,7 @@ def run(line: str, folder: Path) -> tuple[Diagnostic, ...]:
                 made = plan(
                     workspace, operands, PlanRequest(tuple(given.at), given.base, tuple(given.tune), given.regime)
                 )
-                return tuple(unmet(made, "valid"))
+                return (*unmet(made, "valid"), *tied(made))
             case "check":
                 goals = given.goal.split(",") if given.goal else DEFAULT
                 return check_rule(workspace, operands, given.regime, goals).diagnostics

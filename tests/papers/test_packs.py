@@ -25,8 +25,8 @@ from tests.planning import law, order, value
 
 RULES = Path(__file__).parents[2] / "rules" / "std"
 PACKS = (
-    "mup_table8", "mup_table9", "ntk", "mfp", "spectral", "depth_mup", "completep", "completed_p", "moe", "mssp", "jiang_moe",
-    "muon_mup",
+    "mup_table8", "mup_table9", "ntk", "mfp", "spectral", "depth_mup", "completep", "completed_p",
+    "muon_mup", "moe", "mssp", "jiang_moe",
 )  # fmt: skip
 BASE = {"N": 64, "L": 2}
 RATIOS = ((1, 1), (4, 1), (1, 4), (16, 2))
