@@ -140,7 +140,17 @@ def cases() -> list[Case]:
         for r in ("sparse_right", "sparse_blind")
         for d, s, o in (("Q", (1, 2, 4, 8, 16), "N=256,L=2"), ("N", WIDTHS[:4], "Q=4,L=2"))
     ]
-    return [*mlp, *wide, *deep, *gpt, *deep_gpt, *seeing, *_llama(), *sparse]
+    ranks, widths = ("r", (2, 4, 8, 16, 32), "N=256,L=2"), ("N", WIDTHS[:4], "r=4,L=2")
+    adapters = [
+        Case("modified", "lora_mlp", r, "adam", d, s, o)
+        for r, (d, s, o) in (
+            ("lora_right", ranks),
+            ("lora_right", widths),
+            ("lora_loud", ranks),
+            ("lora_even", widths),
+        )
+    ]
+    return [*mlp, *wide, *deep, *gpt, *deep_gpt, *seeing, *_llama(), *sparse, *adapters]
 
 
 def _llama() -> list[Case]:

@@ -118,7 +118,7 @@ OPTION = Code(
     "SC307",
     "block-option",
     "error",
-    "A block has a closed set of options, each a size, a word, a number or a flag.",
+    "A block has a closed set of options, each a size, a word, a number, a flag or a list; chances and densities lie between 0 and 1.",
 )
 BLOCK_PLACE = Code(
     "SC308",

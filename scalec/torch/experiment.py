@@ -48,7 +48,8 @@ class Experiment:
 
     @property
     def causes(self) -> tuple[str, ...]:
-        return tuple(tensor.path for tensor in self.plan.program.tensors)
+        """The tensors that the rule trains."""
+        return tuple(path for path, tensor in self.scaling.tensors.items() if tensor.lr is not None)
 
     @property
     def sizes(self) -> list[float]:

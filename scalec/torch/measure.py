@@ -79,6 +79,8 @@ class _Reader:
         with torch.no_grad():
             for op, layers in self.probes.layers.items():
                 yield from self._atomic(op, layers)
+                if not all(probe.weight.requires_grad for probe in layers):
+                    continue
                 yield Term(op.tensor, "gradient", self.step), [probe.gradient for probe in layers]
                 if self.step:
                     yield Term(op.tensor, "change", self.step), [p.gradient - self.slopes[p] for p in layers]

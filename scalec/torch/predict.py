@@ -27,7 +27,8 @@ def predict_terms(
 ) -> Prediction:
     """The exponent of every term in the regime's one scale, None for an absent one; none for what is not proved.
 
-    `only`: the one tensor that is trained. Raises what `train` raises, and ValueError for several scales.
+    Of a tensor that the rule leaves alone there is no gradient. `only`: the one tensor that is trained. Raises
+    what `train` raises, and ValueError for several scales.
     """
     if len(regime.scales) != 1:
         raise ValueError("a slope is over one size: give a regime with one scale")
@@ -37,7 +38,10 @@ def predict_terms(
     for index in range(1 if training.unproved else steps + 1):
         step = training.steps[min(index, len(training.steps) - 1)]
         found |= {term: None if m is None else m.growth[0] for term, m in _terms(step, index)}
-    return {term: order for term, order in found.items() if term.kind == "init"} if training.unproved else found
+    if training.unproved:
+        return {term: order for term, order in found.items() if term.kind == "init"}
+    rests = {path for path, tensor in scaling.tensors.items() if tensor.lr is None}
+    return {term: order for term, order in found.items() if term.kind != "gradient" or term.subject not in rests}
 
 
 def _terms(step: Step, index: int) -> Iterator[tuple[Term, Magnitude | None]]:

@@ -35,6 +35,11 @@ def lora_plus(gamma: Fraction) -> Mapping[str, Powers]:
     }
 
 
+def lora_mup(gamma: Fraction) -> Mapping[str, Powers]:
+    """[derived] A as an output weight of table 3 of arXiv:2203.03466."""
+    return {**lora_plus(gamma), "a": {"init.std": {"N": -1}, "lr": {"N": -1}}}
+
+
 def mu_a(gamma: Fraction) -> Mapping[str, Powers]:
     lr = {"N": -HALF, "r": -(1 - gamma) / 2}
     return {

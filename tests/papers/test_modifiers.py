@@ -15,15 +15,21 @@ from scalec.pipeline import PlanRequest
 from scalec.pipeline import plan as planned
 from scalec.plan.model import Plan
 from scalec.resolve.load import load_text
-from tests.papers.modifiers import SUPAR, Powers, umup
+from tests.papers.modifiers import SUPAR, Powers, lora_mup, lora_plus, mu_a, umup
 from tests.planning import order, quantity, value
 
 RULES = Path(__file__).parents[2] / "rules" / "std"
 GPT = {"embed": "input", "position": "input", "readout": "output", "norm.gain": "gain", "block.norm.gain": "gain",
        "block.norm2.gain": "gain", "block.mlp.up": "hidden", "block.mlp.down": "hidden",
        **{f"block.attention.{t}": "hidden" for t in "qkvo"}}  # fmt: skip
+LORA = {f"block.attention.{t}.lora{c}": {"": "site", ".a": "a", ".b": "b"}[c] for t in "qv" for c in ("", ".a", ".b")}
 TABLES = {
     "supar": ("supar", "sparse_gpt", "N = 64, L = 2, rho = 1", GPT, SUPAR),
+    "lora_plus": ("lora", "lora_gpt", "N = 64, L = 2, r = 4", LORA, lora_plus(Fraction(1))),
+    "lora_plus(gamma = 1/2)": ("lora", "lora_gpt", "N = 64, L = 2, r = 4", LORA, lora_plus(Fraction(1, 2))),
+    "lora_mup": ("lora", "lora_gpt", "N = 64, L = 2, r = 4", LORA, lora_mup(Fraction(1))),
+    "mu_a": ("lora", "lora_gpt", "N = 64, L = 2, r = 4", LORA, mu_a(Fraction(0))),
+    "mu_a(gamma = 1/2)": ("lora", "lora_gpt", "N = 64, L = 2, r = 4", LORA, mu_a(Fraction(1, 2))),
 }
 
 
@@ -55,6 +61,14 @@ def test_laws_are_the_papers_powers(rule: str) -> None:
 
 def test_another_rule_is_seen_to_differ() -> None:
     assert len(differences(plan("supar", "mup", "sparse_gpt", "base N = 64, L = 2"), GPT, SUPAR)) >= 6
+    pack, network, base, columns, table = TABLES["mu_a"]
+    assert len(differences(plan(pack, "lora_plus", network, f"base {base}"), columns, table)) >= 4
+
+
+def test_only_adapters_are_trained() -> None:
+    made = plan("lora", "lora_plus", "lora_gpt", "base N = 64, L = 2, r = 4")
+    assert {path for path, t in made.tensor.items() if t.optimizer} == {p for p in LORA if not p.endswith("lora")}
+    assert {made.tensor[p].init.word for p in LORA if p.endswith(".b")} == {"zero"}
 
 
 def test_umup_is_its_table() -> None:
@@ -95,6 +109,9 @@ def at(made: Plan, branch: str, end: int) -> tuple[float, float]:
 
 MARKS = {
     "supar": ("the authors' code", "derived: eps"),
+    "lora_plus": ("second-hand, the identifier recalled", "derived: rank"),
+    "lora_mup": ("derived: A is an output weight",),
+    "mu_a": ("second-hand: Cor. 4.4",),
 }
 
 
@@ -106,7 +123,7 @@ def test_a_plan_says_what_was_not_read_in_the_source(rule: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pack", ["supar", "umup"])
+@pytest.mark.parametrize("pack", ["supar", "lora", "umup"])
 def test_the_checks_of_the_pack_hold(pack: str) -> None:
     said = of_files([RULES / f"{pack}.scale"], "text")
     assert said.holds, said.text

@@ -15,7 +15,7 @@ from torch import Tensor
 from examples.data import corpus
 from tests.emit.compiling import Emitted, import_files, plan_of
 from tests.reference.gpt import GptSizes
-from tests.reference.modified import sparse_gpt, umup_gpt
+from tests.reference.modified import lora_gpt, sparse_gpt, umup_gpt
 
 pytestmark = pytest.mark.torch
 
@@ -49,6 +49,16 @@ def supar_rate(name: str) -> tuple[float, float, float]:
     return 1 / (fan_in * rho), 1 / fan_out, 1
 
 
+def lora_rate(name: str) -> tuple[float, float, float]:
+    """arXiv:2402.12354: A at 1/width, B at 1; the rest rests."""
+    n, r = 48 / 32, 8 / 4
+    if name.endswith("lora_a.weight"):
+        return 1 / n, 1 / r, n
+    if name.endswith("lora_b.weight"):
+        return 1, 1 / (n * r), 1
+    return 0, 1, 0
+
+
 def umup_rate(name: str) -> tuple[float, float, float]:
     """arXiv:2407.17465, table 2; decay per step is one number for all."""
     depth = 1 / sqrt(3) if name.startswith("blocks") else 1
@@ -66,6 +76,14 @@ CASES = {
         {"N": 48, "L": 3, "H": 3, "F": 96, "rho": 0.25},
         supar_rate,
         lambda masks: lambda w, tokens: sparse_gpt(w, masks, tokens, WIDE, FACTOR),
+    ),
+    "lora_plus": Case(
+        "lora_gpt",
+        f"use std.lora\nrule mine extends lora_plus {{ base N = 32, L = 2, H = 2, F = 64, r = 4  run {{ {RUN} }}"
+        " site lora { scale *= 2 } }",
+        {"N": 48, "L": 3, "H": 3, "F": 96, "r": 8},
+        lora_rate,
+        lambda _: lambda w, tokens: lora_gpt(w, tokens, WIDE, FACTOR, 2 / (8 / 4)),
     ),
     "umup": Case(
         "umup_gpt",
@@ -115,9 +133,8 @@ def trained(case: Case, text: Tensor, folder: Path) -> tuple[dict[str, Tensor], 
     ]
     train(lambda x: forward(mine, x), torch.optim.AdamW(groups, foreach=False), text)
     train(model, emitted.optim.build_optimizer(model), text)
-    return {name: p.detach() for name, p in mine.items()}, {
-        name: (start[name], p.detach()) for name, p in model.named_parameters()
-    }
+    theirs = {name: (start[name], p.detach()) for name, p in model.named_parameters()}
+    return {name: p.detach() for name, p in mine.items()}, theirs
 
 
 def built(emitted: Emitted):
