@@ -20,7 +20,7 @@ REASONING = ("scalec.calculus", "scalec.check", "scalec.derive", "scalec.plan")
 
 # Names of packs that are also words of the language itself: a role, a relative size, an update family, an
 # option. They cannot be told apart in code, so they are left out; written down lest the list grow unseen.
-ALSO_WORDS_OF_THE_LANGUAGE = frozenset({"mlp", "depth", "head_dim", "heads", "sgd", "spectral", "width"})
+ALSO_WORDS_OF_THE_LANGUAGE = frozenset({"mlp", "depth", "head_dim", "heads", "rank", "sgd", "spectral", "width"})
 
 
 def declared() -> frozenset[str]:
