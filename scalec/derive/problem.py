@@ -58,8 +58,13 @@ class Problem:
             op.site: op
             for op in self.structure.operations
             if isinstance(op, Scale) and op.attribute == FACTOR
-            and (op.out in added or _is_sum(made_by.get(op.x)))
+            and (op.out in added or self.mixed(op) or _is_sum(made_by.get(op.x)))
         }  # fmt: skip
+
+    def mixed(self, op: Scale) -> Mix | None:
+        """The sum over a replicated axis whose coefficients a site scales."""
+        readers = self.structure.readers.get(op.out, ())
+        return next((r for r in readers if isinstance(r, Mix) and r.axis and r.weights == op.out), None)
 
     def scaling(self, found: Mapping[Lever, Order]) -> Scaling:
         """What is given, with the levers found put in."""

@@ -80,6 +80,8 @@ class _Solver:
         first, limit, growing = training.steps[0].forward, training.limit.forward, training.limit.growing
         if growing and self._lower(first, limit, growing):
             return True
+        if not training.settled and any(self._rates(step.forward, above=True) for step in training.steps):
+            return True
         return self._rates(limit) or self._lower(first, limit) or self._cap(limit)
 
     # ---- views -------------------------------------------------------------------------------
@@ -159,8 +161,11 @@ class _Solver:
         return False
 
     # ---- rates -------------------------------------------------------------------------------
-    def _rates(self, forward: Forward) -> bool:
-        """Every open rate at which its weight's effective term, at its own output, is of order 1 exactly."""
+    def _rates(self, forward: Forward, *, above: bool = False) -> bool:
+        """Every open rate at which its weight's effective term, at its own output, is of order 1 exactly.
+
+        `above`: only those that are too large, at the first step where any is; what follows builds on it.
+        """
         moved = False
         for path in self.problem.given.tensors:
             lever = Lever(path, RATE)
@@ -170,7 +175,7 @@ class _Solver:
             if path in self.capped:
                 places |= self._shown(forward, path)
             top = self._top(places.values())
-            if top:
+            if top and not (above and top.order <= self.cell.one):
                 at = next(name for name, vector in places.items() if top in vector)
                 moved |= self._move(lever, top.order, Held("effective", at, top))
         return moved
@@ -233,6 +238,8 @@ class _Solver:
             repeat = self.problem.structure.added[op.out]
             at, vector = repeat.out, sum_over(forward.world.copies(repeat), vector, repeat.out)
             made_of = (repeat.carried,)
+        elif mix := self.problem.mixed(op):
+            at, vector, made_of = mix.out, forward.values[mix.out], (mix.x,)
         top = self._top([vector])
         if top is None:
             return False

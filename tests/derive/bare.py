@@ -6,15 +6,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from scalec.derive.given import problem_of
+from scalec.derive.problem import Lever
+from scalec.derive.reach import reach
 from scalec.deriving import Asked, derive_rule
-from scalec.operands import Operands
+from scalec.diagnostics import Reporter
+from scalec.operands import Chooser, Operands
 from scalec.pipeline import PlanRequest, plan
 from scalec.plan.model import Plan
 from scalec.resolve.load import load_text
+from scalec.source import Source
+from scalec.symbolic.regime import resolve_regime
+from scalec.syntax.parser import parse_ref, parse_regime
 from tests.sources import ROOT
 
 KEPT = ("dims", "regimes", "networks", "optimizers")
@@ -22,7 +31,8 @@ KEPT = ("dims", "regimes", "networks", "optimizers")
 # Old name -> new one, wherever it stands as a word of its own; no block, role or family is called so.
 NAMES = {
     "N": "Breite", "L": "Tiefe", "H": "Koepfe", "F": "Innen", "D": "Ein", "C": "Aus", "V": "Woerter", "T": "Lang",
-    "gpt": "schwan", "mlp": "taube", "resmlp": "ente", "adamw": "eins", "adam": "zwei", "muonlike": "drei",
+    "M": "Experten", "K": "Aktive", "Ne": "Schmal",
+    "gpt": "schwan", "moe_mlp": "specht", "mlp": "taube", "resmlp": "ente", "adamw": "eins", "adam": "zwei", "muonlike": "drei",
     "as input": "as erste", "as hidden": "as mitte", "as hidden2": "as mitte2",
     "width": "wachsen", "depth": "stapeln",
 }  # fmt: skip
@@ -43,6 +53,18 @@ network resmlp {
   }
   readout(C)
 }
+network moe_mlp {
+  dims  N, M, K = M, Ne
+  fixed D = 64, C = 10
+  input(D)
+  linear(N) as w_in
+  act(gelu)
+  moe(experts = M, active = K, width = Ne, router = sigmoid, act = gelu)
+  readout(C) as out
+}
+regime fixed_experts { N ~ s;  Ne ~ s;  M ~ 1;  K ~ 1 }
+regime fine_grained  { N ~ s;  Ne ~ 1;  M ~ s;  K ~ s }
+regime proportional  { N ~ s;  Ne ~ s;  M ~ s;  K ~ s }
 """
 
 
@@ -85,6 +107,18 @@ def derived_text(
     words = " + ".join(NAMES.get(r, r) for r in regime.split(" + "))
     asked = Asked(Operands("given" if keep else None, NAMES.get(network, network), owner), words)
     return derive_rule(workspace, asked if goals is None else Asked(asked.operands, words, goals))
+
+
+def solved(network: str, optimizer: str, regime: str) -> Mapping[Lever, Fraction]:
+    """The exponent of every lever in the one scale of a regime."""
+    workspace, reporter = load_text(renamed(MORE), "more.scale"), Reporter()
+    ref = parse_ref(Source("network", NAMES[network]))
+    subject = Chooser(workspace, reporter).subject(None, ref, (NAMES.get(optimizer, optimizer),))
+    growth = resolve_regime(workspace, parse_regime(Source("regime", regime)), reporter)
+    assert growth is not None
+    problem = problem_of(subject.program, subject.rule, subject.optimizers, growth)
+    found = reach(problem, ("stable_training", "nontrivial", "maximal_update"))
+    return {lever: growth.exponent(order).exponent("s") for lever, order in found.orders.items()}
 
 
 def planned(text: str, network: str, base: str, folder: Path, more: str = "") -> Plan:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from scalec.derive.problem import Lever
 from scalec.plan.model import Plan
-from tests.derive.bare import NAMES, bare, derived_text, path_of, planned
-from tests.papers import spectral
+from tests.derive.bare import NAMES, bare, derived_text, path_of, planned, solved
+from tests.papers import mssp, spectral
 from tests.papers.columns import COLUMNS, HALF, Entries, Power, power, shape, widths
 from tests.papers.depth import completed_p, depth_mup
 from tests.papers.mup_forms import decay_of_table3
@@ -84,6 +85,30 @@ def test_a_table_is_found_again(
     made = planned(text, network, f"{N}=64" + (f",{L}=2" if network == "gpt" else ""), tmp_path)
     assert set(made.tensor) == {path_of(tensor) for tensor in COLUMNS[network]}
     assert differences(made, network, optimizer, table) == {}
+
+
+# How N, M and the width of an expert grow in the regimes of arXiv:2605.14200.
+GROWTH = {"fixed_experts": (1, 0, 1), "fine_grained": (1, 1, 0), "proportional": (1, 1, 1)}
+MOE = [("adam", "fixed_experts"), ("adam", "fine_grained"), ("adam", "proportional"), ("sgd", "fixed_experts")]
+
+
+@pytest.mark.parametrize(("optimizer", "regime"), MOE)
+def test_the_table_of_experts_is_found_again(optimizer: str, regime: str, bare: Path) -> None:
+    """The columns of muP: the sum over experts is divided by their number, and an expert is not spectral."""
+    found = solved("moe_mlp", optimizer, regime)
+
+    def exponent(power: mssp.Power) -> Fraction:
+        return sum(
+            (Fraction(e) * g for e, g in zip((power.N, power.M, power.E), GROWTH[regime], strict=True)), Fraction(0)
+        )
+
+    for tensor, row in mssp.MUP[regime].items():
+        wanted = {"init.std": row.std, "lr": row.sgd_lr if optimizer == "sgd" else row.adam_lr}
+        wanted |= {"eps": row.adam_eps} if optimizer == "adam" else {}
+        assert {name: found[Lever(tensor, name)] for name in wanted} == {n: exponent(p) for n, p in wanted.items()}, (
+            tensor
+        )
+    assert found[Lever("moe.combine", "scale")] == -GROWTH[regime][1]
 
 
 def test_another_table_is_seen_to_differ(bare: Path, tmp_path: Path) -> None:
