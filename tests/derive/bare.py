@@ -32,7 +32,8 @@ KEPT = ("dims", "regimes", "networks", "optimizers")
 NAMES = {
     "N": "Breite", "L": "Tiefe", "H": "Koepfe", "F": "Innen", "D": "Ein", "C": "Aus", "V": "Woerter", "T": "Lang",
     "M": "Experten", "K": "Aktive", "Ne": "Schmal",
-    "gpt": "schwan", "moe_mlp": "specht", "mlp": "taube", "resmlp": "ente", "adamw": "eins", "adam": "zwei", "muonlike": "drei",
+    "gpt": "schwan", "moe_mlp": "specht", "mlp": "taube", "resmlp": "ente",
+    "adamw": "eins", "adam": "zwei", "muonlike": "drei",
     "as input": "as erste", "as hidden": "as mitte", "as hidden2": "as mitte2",
     "width": "wachsen", "depth": "stapeln",
 }  # fmt: skip
