@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tests.emit.compiling import Emitted, import_files, plan_of
+from tests.emit.compiling import Emitted, files_of, import_files, plan_of
 from tests.planning import said
 from tests.reference.moe import Router, mixture
 
@@ -148,6 +149,14 @@ def test_an_expert_that_nobody_asks_has_no_gradient(layers: Any) -> None:
         asked = set(chosen.flatten().tolist())
         assert {i for i in range(4) if up[i].abs().sum() > 0} == asked
         assert len(asked) < 4
+
+
+def test_the_manifest_says_how_experts_lie(layers: Any) -> None:
+    manifest = json.loads(files_of(layers["sigmoid", "mine"].plan)["manifest.json"])
+    assert manifest["layouts"]["moe.up"] == ["expert", "out", "in"]
+    assert manifest["layouts"]["moe.router.weight"] == ["out", "in"]
+    shapes = {t["name"]: t["shape"] for t in manifest["plan"]["tensors"]}
+    assert shapes["moe.up"] == [4, 16, 32]
 
 
 def test_one_draw_for_all_experts(layers: Any) -> None:
