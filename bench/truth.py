@@ -34,6 +34,7 @@ from scalec.torch.measure import Batch
 RULES = Path(__file__).parent / "rules"
 SAMPLES = 32  # vectors in a batch
 SEQUENCES = 4
+IMAGES = 16
 RATES = {"adam": "2^-12", "sgd": "2^-5"}  # far from the edge of stability at every size
 EPS = "10^-14"  # below every gradient entry, as `faithful` asks
 
@@ -203,8 +204,8 @@ def guided_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
 def image_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
     generator = torch.Generator().manual_seed(1000 + seed)
     side = int(sizes["S"])
-    x = torch.randn(SEQUENCES, 3, side, side, generator=generator, dtype=torch.float64)
-    return Batch(x, torch.randint(int(sizes["C"]), (SEQUENCES,), generator=generator))
+    x = torch.randn(IMAGES, 3, side, side, generator=generator, dtype=torch.float64)
+    return Batch(x, torch.randint(int(sizes["C"]), (IMAGES,), generator=generator))
 
 
 def translated_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:

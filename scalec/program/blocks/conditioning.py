@@ -6,12 +6,15 @@ from scalec import catalogue as codes
 from scalec.program import ops
 from scalec.program.blocks.layers import BIAS, matrix
 from scalec.program.building import Block, BlockSpec, Builder, Option, Value
-from scalec.symbolic.formula import UNIT, divide, number
+from scalec.symbolic.formula import UNIT, as_number, divide, number
 
 
 def _timestep(b: Builder, at: Block, x: Value) -> Value:
     """Waves of a number per sample: coordinates of order 1, no weights."""
     size = at.size("size")
+    known = as_number(size)
+    if known is not None and known % 2:
+        b.reporter.report(codes.OPTION, f"waves come in pairs: `timestep` has an even size, not {known}", at.node.span)
     at.options["pairs"] = divide(size, number(2))
     return Value(b.emit(ops.Input(at.path, size, one_hot=False)), size)
 
