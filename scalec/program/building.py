@@ -10,43 +10,14 @@ from typing import Literal
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, ScalecError
 from scalec.program.ops import Linear, Operation
-from scalec.program.program import Axis, OptionValue, Region, ShapeClass, Site, Stack, Storage, Tensor, Use
+from scalec.program.program import Axis, OptionValue, Region, ShapeClass, Site, Storage, Tensor, Use
+from scalec.program.streaming import Positions, SideStream, Streams, Value
 from scalec.resolve.vocabulary import covers
-from scalec.source import Span
-from scalec.symbolic.formula import UNIT, ZERO, Formula, FormulaError, Product, Sum, add, mul, number, symbols
+from scalec.symbolic.formula import UNIT, Formula, FormulaError, Product, Sum, symbols
 from scalec.symbolic.text import plain
 from scalec.syntax import nodes
 
 NONE: Mapping[str, Formula] = {}
-
-
-@dataclass(frozen=True)
-class Value:
-    """A value of the program and its number of coordinates. Without a name: nothing has entered yet."""
-
-    name: str
-    width: Formula
-
-
-@dataclass(frozen=True)
-class Positions:
-    """Where a stream has its vectors: one for each position that the block `origin` has made.
-
-    `context`: how many there are, None where nothing limits them; `side`: of an image, as many rows and columns.
-    """
-
-    origin: str
-    context: Formula | None = field(default=None, compare=False)
-    side: Formula | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class SideStream:
-    """What `let` names: its value, and its positions, None where it has one vector a sample."""
-
-    value: Value
-    positions: Positions | None
-    span: Span | None
 
 
 @dataclass(frozen=True)
@@ -85,19 +56,6 @@ class BlockSpec:
     opens: Literal["no", "yes", "inside"] = "no"
     side: bool = False
     modifier: bool = False
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Where on its stream a block stands: `before` blocks precede it in the repeat around it, if there is one,
-    whose copies are counted from `first` to `last`."""
-
-    before: Formula
-    first: Formula
-    last: Formula
-
-
-START = Layer(ZERO, ZERO, ZERO)
 
 
 @dataclass(frozen=True)
@@ -291,7 +249,7 @@ def _parameter(local: str, layout: Literal["out_in", "in_out", "flat"]) -> str:
     return f"{local.removesuffix('gain')}weight" if local.endswith("gain") else local
 
 
-class Builder:
+class Builder(Streams):
     """What one lowering has made so far, and how blocks make more. `read` makes a Block of a node."""
 
     def __init__(
@@ -302,22 +260,14 @@ class Builder:
         openers: frozenset[str],
         reporter: Reporter,
     ) -> None:
+        super().__init__(depth_of)
         self.read = read
         self.growing = growing
-        self.depth_of = depth_of
         self.openers = openers
         self.reporter = reporter
-        self.depth: Formula | None = None
         self.operations: list[Operation] = []
         self.tensors: list[Tensor] = []
         self.sites: list[Site] = []
-        self.stacks: dict[str, Stack] = {}
-        self.layer = START
-        self.positions: Positions | None = None
-        self.streams: dict[str, SideStream] = {}
-        self.heard: set[str] = set()  # names of those that a block reads
-        self.called: dict[str, str] = {}  # names of side streams and of their inputs, with their paths
-        self.gates: list[Value] | None = None  # of the residual that is being lowered
         self.table: str | None = None  # path of the embedding, for a readout that is tied to it
         self.taken: set[str] = set()
         self.counts: dict[str, int] = {}  # the last number that `unique` gave to a path
@@ -330,11 +280,6 @@ class Builder:
     def emit(self, operation: Operation) -> str:
         self.operations.append(operation)
         return operation.out
-
-    @property
-    def context(self) -> Formula | None:
-        """How many positions the stream has, where that is known."""
-        return self.positions.context if self.positions else None
 
     @contextmanager
     def nested(self) -> Iterator[list[Operation]]:
@@ -466,44 +411,4 @@ class Builder:
         if reads and not x.name and not self.broken:
             self.reporter.fail(codes.BLOCK_PLACE, f"there is nothing yet that `{kind}` could read", at.node.span)
         if at.spec.opens == "yes" and at.place.within:
-            at.options["argument"] = self._argument(at)
-
-    def _argument(self, at: Block) -> str:
-        """What an input of a side stream is called: like its block, with a number where that is taken."""
-        name, count = at.name, 1
-        while self.called.setdefault(name, at.path) != at.path:
-            count += 1
-            name = f"{at.name}{count}"
-        return name
-
-    @contextmanager
-    def gated(self) -> Iterator[list[Value]]:
-        """A residual: where blocks inside leave the gate of its branch."""
-        outer, self.gates = self.gates, []
-        try:
-            yield self.gates
-        finally:
-            self.gates = outer
-
-    @contextmanager
-    def aside(self, opened: bool, depth: Formula | None) -> Iterator[None]:
-        """A side stream: what is lowered inside leaves the positions and the depth of the stream alone."""
-        outer = self.positions, self.depth, self.layer, self.gates
-        self.positions, self.depth = None if opened else self.positions, depth
-        self.layer, self.gates = START, None
-        try:
-            yield
-        finally:
-            self.positions, self.depth, self.layer, self.gates = outer
-
-    @contextmanager
-    def copies(self, axis: str, count: Formula, body: tuple[nodes.Block | nodes.Let, ...]) -> Iterator[None]:
-        """The copies of a repeated block, counted along the stream."""
-        at, each = self.layer, self.depth_of(body) or UNIT
-        after = add(at.before, mul(count, each))
-        stack = Stack(at.before, each, add(at.first, at.before), add(at.last, after, mul(number(-1), each)))
-        self.stacks[axis], self.layer = stack, Layer(ZERO, stack.first, stack.last)
-        try:
-            yield
-        finally:
-            self.layer = Layer(after, at.first, at.last)
+            at.options["argument"] = self.argument(at.name, at.path)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from scalec import catalogue as codes
 from scalec.program import ops
 from scalec.program.blocks.layers import BIAS, DROPOUT, matrix, normalised
-from scalec.program.building import Block, BlockSpec, Builder, Option, Value
+from scalec.program.building import Block, BlockSpec, Builder, Option
 from scalec.program.program import OptionValue
+from scalec.program.streaming import Value
 from scalec.symbolic.formula import UNIT, Formula, divide, mul, number
 
 ROTARY: dict[str, OptionValue] = {"rope_base": number(10000), "rope_layout": "halves"}

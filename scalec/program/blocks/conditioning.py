@@ -5,7 +5,8 @@ from __future__ import annotations
 from scalec import catalogue as codes
 from scalec.program import ops
 from scalec.program.blocks.layers import BIAS, matrix
-from scalec.program.building import Block, BlockSpec, Builder, Option, Value
+from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.streaming import Value
 from scalec.symbolic.formula import UNIT, as_number, divide, number
 
 
@@ -44,21 +45,21 @@ def _modulate(b: Builder, at: Block, x: Value) -> Value:
     one = b.emit(ops.Constant(f"{at.path}.one", x.width))
     factor = b.emit(ops.Add(f"{at.path}.factor", (one, scale.name)))
     scaled = b.emit(ops.Multiply(f"{at.path}.scaled", x.name, factor, mean_y=True))
-    _leave(b, at, gates)
+    for gate in gates:
+        _leave(b, at, gate)
     return Value(b.emit(ops.Add(at.path, (scaled, shift.name))), x.width)
 
 
-def _leave(b: Builder, at: Block, gates: list[Value]) -> None:
-    """A gate is for the residual around the block."""
-    if gates and b.gates is None:
+def _leave(b: Builder, at: Block, gate: Value) -> None:
+    """The gate is for the residual around the block."""
+    if b.gates is None:
         b.reporter.fail(
             codes.BLOCK_PLACE,
             "a gate multiplies what a residual adds, and there is none around it",
             at.node.span,
             helps=["put `modulate` into a residual, or leave `gate` away"],
         )
-    if b.gates is not None:
-        b.gates += gates
+    b.gates.append(gate)
 
 
 SPECS = (

@@ -7,7 +7,8 @@ from fractions import Fraction
 from scalec import catalogue as codes
 from scalec.program import ops
 from scalec.program.blocks.modifiers import adapted
-from scalec.program.building import Block, BlockSpec, Builder, Option, Value
+from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.streaming import Value
 from scalec.symbolic.formula import Formula
 
 NONLINEARITIES: dict[str, ops.Nonlinearity] = {

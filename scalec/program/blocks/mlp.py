@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from scalec.program import ops
 from scalec.program.blocks.layers import BIAS, DROPOUT, NONLINEARITIES, matrix
-from scalec.program.building import Block, BlockSpec, Builder, Option, Value
+from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.streaming import Value
 
 GATES = {"swiglu": "silu"}  # a gated unit -> the nonlinearity of its gate
 

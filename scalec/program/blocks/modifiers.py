@@ -8,7 +8,8 @@ from __future__ import annotations
 from scalec import catalogue as codes
 from scalec.diagnostics import did_you_mean
 from scalec.program import ops
-from scalec.program.building import Block, BlockSpec, Builder, Option, Value
+from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.streaming import Value
 from scalec.resolve.vocabulary import ROLES, covers, with_wholes
 
 

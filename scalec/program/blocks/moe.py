@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from scalec.program import ops
 from scalec.program.blocks.layers import NONLINEARITIES
-from scalec.program.building import Block, BlockSpec, Builder, Option, Value
+from scalec.program.building import Block, BlockSpec, Builder, Option
 from scalec.program.program import Axis
+from scalec.program.streaming import Value
 from scalec.symbolic.formula import Formula
 
 GATES = {"sigmoid": "sigmoid", "linear": "identity"}  # what a gate makes of its score alone
