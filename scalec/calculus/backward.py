@@ -122,7 +122,7 @@ class Backward:
                 both = rows.mix_back(world, op, d, read[op.weights], read[op.x])
                 yield from zip((op.weights, op.x), both, strict=True)
             case Reshape():
-                yield op.x, regrouped(not op.split, world.axis[op.axis], d)
+                yield op.x, regrouped(world, op, not op.split, d)
             case Broadcast():
                 yield op.x, sum_over(world.axis[op.axis], d, op.out)
             case Repeat():

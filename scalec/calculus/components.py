@@ -22,11 +22,11 @@ MARKED = 2 * LETTERS  # and marks: at most so many together
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Copies:
-    """A replicated axis: layers, heads, experts. Copies that do not `grow` in number need not be told apart."""
+    """A replicated axis: layers, heads, experts. Few copies are not told `apart`, unless data chooses among them."""
 
     name: str
     count: Magnitude
-    grow: bool = True
+    apart: bool = True
 
 
 Deps = frozenset[Copies]
@@ -58,6 +58,12 @@ class Letter:
     @cached_property
     def _hash(self) -> int:
         return hash((self.tensor, self.direction, self.grown, self.below, self.bound))
+
+    @cached_property
+    def sign(self) -> int:
+        """The same number for letters that differ in nothing but what is below."""
+        signs = self.grown.cell.signs
+        return signs.setdefault((self.tensor, self.direction, self.grown, self.own, self.bound), len(signs))
 
     def over(self, below: Deps) -> Letter:
         """The same letter on a vector with other deps."""
@@ -186,13 +192,13 @@ ABSENT: Vector = ()
 def union(*vectors: Iterable[Component]) -> Vector:
     """The sum of vectors, component by component. Nothing is dropped because there is much.
 
-    A component goes only where another of the same part and word is nowhere smaller and
-    idiosyncratic along no other axis. Of two that tie but differ as monomials the simpler one stays.
+    A component goes only where another of the same part and word is nowhere smaller and, now and under every
+    letter, idiosyncratic along no other axis. Of two that tie but differ as monomials the simpler one stays.
     """
     kept: dict[tuple[object, ...], list[Component]] = {}
     for vector in vectors:
         for c in vector:
-            key = (c.part, c.root, c.word)
+            key = (c.part, c.root, *[letter.sign for letter in c.word])
             rivals = kept.get(key)
             if rivals is None:
                 kept[key] = [c]
@@ -203,6 +209,8 @@ def union(*vectors: Iterable[Component]) -> Vector:
 
 def _covers(big: Component, small: Component) -> bool:
     if not (big.deps <= small.deps and small.order <= big.order):
+        return False
+    if big.word != small.word and not all(a.below <= b.below for a, b in zip(big.word, small.word, strict=True)):
         return False
     return not big.order <= small.order or big.order.simplicity <= small.order.simplicity
 

@@ -143,7 +143,7 @@ class Forward:
             case Mix():
                 return rows.mix(world, op, read[op.weights], read[op.x])
             case Reshape():
-                return regrouped(op.split, world.axis[op.axis], read[op.x])
+                return regrouped(world, op, op.split, read[op.x])
             case Gather() | Output() | Broadcast():
                 return read[op.x]
             case Repeat():
@@ -237,14 +237,15 @@ class Forward:
             raise UnsupportedError(op.out, "a norm on the residual stream itself, over a depth that grows")
 
 
-def regrouped(split: bool, axis: Copies, x: Vector) -> Vector:
+def regrouped(world: World, op: Reshape, split: bool, x: Vector) -> Vector:
     """Coordinates laid out as copies are drawn afresh for each; laid back, they are one vector again.
 
     Copies that were all the same make a vector that repeats itself. A mark remembers it: laid out again,
     whatever points along that vector is the same for every copy. What the vector was multiplied with before
     is as it was: its letters do not change.
     """
-    return each(x, lambda c: _split(axis, c) if split else _merged(axis, c)) if axis.grow else x
+    axis = world.axis[op.axis]
+    return each(x, lambda c: _split(axis, c) if split else _merged(axis, c)) if axis.apart else x
 
 
 def _split(axis: Copies, c: Component) -> Component:
@@ -270,4 +271,4 @@ def same(first: Vector, second: Vector) -> bool:
 
 def _shape(c: Component) -> tuple[object, ...]:
     letters = tuple((letter.name, letter.below, letter.bound) for letter in c.word)
-    return c.order.exponent, c.part, c.root, letters, c.deps
+    return c.order.growth, c.part, c.root, letters, c.deps

@@ -152,7 +152,7 @@ class Carrier:
                 weights, x = (part, read[op.x]) if name == op.weights else (read[op.weights], part)
                 return rows.mix(world, op, weights, x)
             case Reshape():
-                return regrouped(op.split, world.axis[op.axis], part)
+                return regrouped(world, op, op.split, part)
             case _:
                 return part
 

@@ -146,6 +146,11 @@ class Structure:
         return {op.out: op for op in self.operations if isinstance(op, Broadcast)}
 
     @cached_property
+    def chosen(self) -> frozenset[str]:
+        """The axes whose copies one vector is given to, or a sum weighs."""
+        return frozenset(op.axis for op in self.operations if isinstance(op, Broadcast | Softmax | Mix) and op.axis)
+
+    @cached_property
     def gates(self) -> frozenset[str]:
         """The weights of sums over an axis, and what they are made of, back to the scores."""
         found = {op.weights for op in self.operations if isinstance(op, Mix) and op.axis is not None}

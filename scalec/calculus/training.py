@@ -83,10 +83,13 @@ class Training:
         return tuple(self.steps[0].backward.unproved)
 
 
-def train(world: World) -> Training:
-    """Run to the limit, `STEPS` updates at most. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`."""
+def train(world: World, beyond_proof: bool = False) -> Training:
+    """Run to the limit, `STEPS` updates at most. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`.
+
+    `beyond_proof`: go on with formal orders where nothing of training is proved.
+    """
     _require_samples(world)
-    steps = tuple(_steps(world))
+    steps = tuple(_steps(world, beyond_proof))
     last = steps[-1]
     moving = bool(last.drifting) or (len(steps) > STEPS and last.orders != steps[-2].orders)
     limit = len(steps) - 1
@@ -103,7 +106,7 @@ def _require_samples(world: World) -> None:
             raise UnsupportedError(tensor, "reached by less than one sample of a step's batch")
 
 
-def _steps(world: World) -> Iterator[Step]:
+def _steps(world: World, beyond_proof: bool) -> Iterator[Step]:
     """Steps until the weights gain nothing new, or a stream has no order, or patience ends."""
     updates: Mapping[str, Update] = {tensor: Update() for tensor in world.weights}
     for index in range(STEPS + 1):
@@ -113,7 +116,11 @@ def _steps(world: World) -> Iterator[Step]:
             tensor: weight.step(updates[tensor], step.backward.passes(tensor))
             for tensor, weight in world.weights.items()
         }
-        if step.drifting or all(_same(updates[tensor], after[tensor]) for tensor in after):
+        if (
+            step.drifting
+            or (step.backward.unproved and not beyond_proof)
+            or all(_same(updates[tensor], after[tensor]) for tensor in after)
+        ):
             return
         updates = after
 

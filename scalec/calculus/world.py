@@ -65,7 +65,8 @@ class World:
     @cached_property
     def axis(self) -> Mapping[str, Copies]:
         counts = {name: self.order(count, name, "count") for name, count in self.structure.axes.items()}
-        return {name: Copies(name, count, grow=not count.ties(self.one)) for name, count in counts.items()}
+        chosen = self.structure.chosen
+        return {n: Copies(n, count, n in chosen or not count.ties(self.one)) for n, count in counts.items()}
 
     @cached_property
     def length(self) -> Mapping[str, Magnitude]:
@@ -142,7 +143,7 @@ class World:
     def _matrices(
         self, tensor: Tensor, rule: TensorScaling, initial: Magnitude | None, axes: Deps
     ) -> tuple[Matrix, ...]:
-        own = frozenset(axis for axis in axes if axis.grow and axis.name not in rule.shared)
+        own = frozenset(axis for axis in axes if axis.apart and axis.name not in rule.shared)
         applied = self._applied(tensor)
         rows = len(self.structure.stored[tensor.path]) > len(tensor.axes)  # each output coordinate is a copy
         kept = None if tensor.density == UNIT else self.order(tensor.density, tensor.path, "density")

@@ -111,6 +111,7 @@ class Cell:
         self.regime = regime
         axes = range(len(regime.scales))
         self.rays = tuple(rays or (tuple(int(i == j) for j in axes) for i in axes))
+        self.signs: dict[object, int] = {}  # numbers given to things that are equal on this cell
         self._magnitudes: dict[Order, Magnitude] = {}
         self._orders: dict[Formula, Magnitude] = {}
 
