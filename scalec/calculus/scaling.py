@@ -13,7 +13,7 @@ from typing import Literal
 from scalec.source import Span
 from scalec.symbolic.formula import UNIT, Formula
 
-Family = Literal["sgd", "entrywise", "spectral", "declared"]
+Family = Literal["sgd", "entrywise", "spectral", "other"]
 Decay = Literal["torch", "independent", "l2", "none"]
 
 
@@ -24,7 +24,7 @@ class TensorScaling:
     `init`: standard deviation, or the constant of a gain; None where zero-initialised. `shared`: the
     axes over which the initial draw is shared. `scale`: forward multiplier, one for each use. `lr`:
     None where frozen. `eps`: Adam's, after the square root; None where the update has none. `wd`: in the
-    convention `decay` names. `effect`: for a declared family, the size of the output change for an
+    convention `decay` names. `effect`: for a family of its own (`other`), the declared size of the output change for an
     input of order 1. `spans`: the clause behind each attribute, for findings to point at.
     """
 

@@ -266,7 +266,7 @@ class Weight:
                     share = share.times(share.order.inverse, "lifted: a singular direction of its own", self.tensor)
                 share = share.times(use.dense.root.inverse, "entries at unit operator norm", self.tensor)
                 return share.times(self.lr, "learning rate", self.tensor).caused(self.tensor)
-            case "declared":
+            case "other":
                 assert self.effect is not None
                 unit = share.times(self.effect, "declared effect of the optimizer", self.tensor)
                 return unit.times(use.n.inverse, "per summed coordinate", self.tensor).caused(self.tensor)

@@ -63,8 +63,8 @@ def _training_only(tensor: str, laws: Laws) -> Laws:
 def _known(scaling: Scaling) -> Scaling:
     """An optimizer beyond the families is what it declares itself to be, or unknown."""
     for path, said in scaling.tensors.items():
-        if said.family == "declared" and said.lr is not None and said.effect is None:
-            raise UnsupportedError(path, "trained by an optimizer that does not declare its effect")
+        if said.family == "other" and said.lr is not None and said.effect is None:
+            raise UnsupportedError(path, "trained by an optimizer that declares no `effect`")
     return scaling
 
 

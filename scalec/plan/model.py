@@ -67,7 +67,8 @@ class OptimizerClass:
     arguments; `family` the update family for the calculus; `uses` the attributes it takes;
     `decay`: `torch` (shrink by lr*wd), `independent` (by wd), `l2` (wd*w in the gradient), `none`.
     `factor`, over `fan_in` and `fan_out`: what the class multiplies its update by; `batched`: how it
-    comes to an update, for code that does it at once for many matrices.
+    comes to an update, for code that does it at once for many matrices. `effect`, over these and `lr`: the size
+    of the change that an update makes to the output for an input of size 1, where the family does not say.
     """
 
     name: str
@@ -78,6 +79,7 @@ class OptimizerClass:
     decay: str
     factor: Formula = UNIT
     batched: BatchedStep | None = None
+    effect: Formula | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from typing import cast
 
 from scalec.calculus.scaling import Decay, Family, Scaling, TensorScaling
 from scalec.plan.model import OptimizerClass, Plan, PlannedTensor, Quantity
-from scalec.symbolic.formula import UNIT, ZERO, Formula, symbols
+from scalec.program.program import Use
+from scalec.symbolic.formula import UNIT, ZERO, Formula, substitute, symbols
 
 
 def scaling(plan: Plan) -> Scaling:
@@ -35,6 +36,7 @@ def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass | None
         init=law("init.std") if drawn else (UNIT if planned.init.word == "ones" else None),
         lr=law("lr"),
         family=family_of(optimizer),
+        effect=_effect(optimizer, planned.tensor.uses[0], law("lr")),
         scale=tuple(law(use.scale) or UNIT for use in planned.tensor.uses),
         shared=tuple(axis.name for axis in planned.shared_axes),
         eps=law("eps"),
@@ -47,7 +49,15 @@ def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass | None
 def family_of(optimizer: OptimizerClass | None) -> Family:
     if optimizer is None:
         return "sgd"  # without a learning rate any family does nothing
-    return "declared" if optimizer.family == "other" else cast(Family, optimizer.family)
+    return cast(Family, optimizer.family)
+
+
+def _effect(optimizer: OptimizerClass | None, use: Use, lr: Formula | None) -> Formula | None:
+    """What an optimizer declares of its update, said of one tensor and its rate."""
+    if optimizer is None or optimizer.effect is None or lr is None:
+        return None
+    said = {"fan_in": use.fan_in, "fan_out": use.fan_out, "lr": lr}
+    return substitute(optimizer.effect, lambda symbol: said.get(symbol.name))
 
 
 def _law(plan: Plan, quantity: Quantity) -> Formula | None:

@@ -26,6 +26,7 @@ from scalec.syntax.printer import setting_text
 
 MOST_STEPS = 100
 FANS = ("fan_in", "fan_out")
+SIZE_IN = "size_in"
 
 
 class Owners:
@@ -106,7 +107,20 @@ class Owners:
             optimizer.decay,
             UNIT if factor is None else to_formula(factor, fans.get, FANS, self.reporter),
             self._batched(optimizer.batched) if optimizer.batched else None,
+            self._effect(optimizer.effect) if optimizer.effect else None,
         )
+
+    def _effect(self, effect: nodes.Expr) -> Formula:
+        """For an input of size 1. A change is linear in the input, so where its size is said it is a factor."""
+        names = {name: f.symbol("size", name) for name in (*FANS, "lr", SIZE_IN)}
+        said = to_formula(effect, names.get, tuple(names), self.reporter)
+        size = f.symbol("size", SIZE_IN)
+        unit = f.substitute(said, lambda symbol: UNIT if symbol.name == SIZE_IN else None)
+        if said not in (unit, f.mul(size, unit)):
+            self.reporter.fail(
+                codes.OPTIMIZER, f"a change is linear in the input: `{SIZE_IN}` is a factor", effect.span
+            )
+        return unit
 
     def _batched(self, batched: Batched) -> BatchedStep:
         numbers = {name: to_number(value, self.reporter) for name, value in batched.arguments}

@@ -12,7 +12,8 @@ from scalec.resolve.load import GENERATIONS, Workspace
 from scalec.source import Span
 from scalec.syntax import nodes
 
-FAMILIES = ("sgd", "entrywise", "spectral", "other")
+OTHER = "other"
+FAMILIES = ("sgd", "entrywise", "spectral", OTHER)
 DECAYS = ("torch", "independent", "l2", "none")
 ATTRIBUTES = ("lr", "eps", "wd", "beta1", "beta2", "momentum")
 CLASS_PREFIX = "torch.optim."
@@ -36,7 +37,7 @@ class Optimizer:
 
     `uses` pairs an attribute with its default expression (the anchor of last resort), or None. `factor`:
     what the class multiplies an update by itself; `batched`: what it does, for code that does it at once for
-    all matrices of one shape.
+    all matrices of one shape; `effect`: of an update of a family of its own, the change that it makes.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Optimizer:
     factor: nodes.Expr | None
     span: Span
     batched: Batched | None = None
+    effect: nodes.Expr | None = None
 
 
 def resolve_optimizer(
@@ -141,7 +143,16 @@ def _build(
         factor,
         declaration.span,
         _batched(declaration, settings, reporter) if "batched" in settings else None,
+        _effect(settings, reporter) if "effect" in settings else None,
     )
+
+
+def _effect(settings: dict[str, nodes.Setting], reporter: Reporter) -> nodes.Expr | None:
+    setting, update = settings["effect"], settings["update"]
+    if update.word != OTHER:
+        said = f"what `update {update.word}` does is known, an `effect` is for `update {OTHER}`"
+        reporter.report(codes.OPTIMIZER, said, setting.span)
+    return setting.expr
 
 
 def _batched(declaration: nodes.OptimizerDecl, settings: dict[str, nodes.Setting], reporter: Reporter) -> Batched:
