@@ -92,14 +92,14 @@ def mlp() -> Net:
     return net
 
 
-def residual(factor: Formula) -> Net:
+def residual(factor: Formula, hidden: Formula = N) -> Net:
     """Pre-norm residual network of depth L, two matrices a block."""
     net = Net("residual")
     x = net.linear("input", net.data(), UNIT, N)
 
     def body(carried: str) -> str:
-        h = net.linear("block.up", net.norm(carried, "block.norm"), N, N)
-        h = net.linear("block.down", net.act(h), N, N)
+        h = net.linear("block.up", net.norm(carried, "block.norm"), N, hidden)
+        h = net.linear("block.down", net.act(h), hidden, N)
         return net.op(ops.Add("block.out", (carried, net.scale(h, "block.residual", factor))))
 
     x = net.norm(net.repeat(x, L, body), "norm")
