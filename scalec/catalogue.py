@@ -307,6 +307,13 @@ UNPROVED = Code(
     "A residual stream that outgrows what enters it before training: early copies of the block amplify gradients and "
     "changes more than late ones, by a power that depends on constants. Verdicts that need them are `undetermined`.",
 )
+CLIP = Code(
+    "SC521",
+    "clip",
+    "warning",
+    "The norm of the whole gradient moves otherwise than the `clip` of the run, judged in the limit: what clipping takes "
+    "away from a step depends on sizes, and learning rates do not transfer where it acts. No verdict takes it into account.",
+)
 IDLE_DIMENSION = Code(
     "SC514", "idle-dimension", "error", "The regime lets a size grow that nothing in the network depends on."
 )

@@ -42,12 +42,16 @@ class TensorScaling:
 
 @dataclass(frozen=True)
 class Scaling:
-    """A rule on a program: tensors by path, site attributes by (path, attribute); what is not said is 1."""
+    """A rule on a program: tensors by path, site attributes by (path, attribute); what is not said is 1.
+
+    `clip`: the norm that the gradient of all parameters together is cut to, None where it is not.
+    """
 
     tensors: Mapping[str, TensorScaling]
     sites: Mapping[tuple[str, str], Formula]
+    clip: Formula | None = None
 
     def training_only(self, tensor: str) -> Scaling:
         """The same rule with every other tensor frozen: what this one causes."""
         others = {path: t if path == tensor else replace(t, lr=None) for path, t in self.tensors.items()}
-        return Scaling(others, self.sites)
+        return replace(self, tensors=others)

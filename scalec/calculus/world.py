@@ -92,6 +92,10 @@ class World:
     def copies(self, repeat: Repeat) -> Copies:
         return self.axis[repeat.axis]
 
+    @cached_property
+    def clip(self) -> Magnitude | None:
+        return None if self.scaling.clip is None else self.order(self.scaling.clip, "run", "clip")
+
     # ---- vectors of the data -----------------------------------------------------------------
     def rows(self, name: str, direction: Direction, vector: Component) -> Matrix:
         """Vectors of this size as the rows of a matrix, one row for each position or copy."""

@@ -100,6 +100,12 @@ class Evidence:
         best = self.cell.largest(c.order for c in vector)
         return next((c for c in vector if c.order is best), None)
 
+    def norm(self, step: Step) -> Magnitude | None:
+        """Of the gradient of all trained parameters together."""
+        weights = self.training.world.weights
+        entries = (entry * weights[t].entries.root for t, entry in step.gradient.items() if entry and weights[t].lr)
+        return self.cell.largest(entries)
+
     # ---- observables -------------------------------------------------------------------------
     def value(self, step: Step, observable: str) -> Vector:
         return step.forward.values[observable]

@@ -13,6 +13,7 @@ from scalec.calculus.components import Component
 from scalec.calculus.scaling import Scaling
 from scalec.calculus.training import Training, train
 from scalec.calculus.world import World
+from scalec.check import clip
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goal import Goal
 from scalec.check.table import Rows, rows
@@ -65,8 +66,14 @@ def analyse(world: World, goals: Iterable[Goal]) -> Analysis:
     evidence = Evidence(train(world))
     unjudged = tuple(goal for goal in goals if not _judgeable(goal, evidence))
     failing = (goal for goal in goals if goal not in unjudged or goal.judged == "every step")
-    failures = tuple(f for goal in failing for f in judge(goal, evidence))
+    failures = tuple(f for goal in (*failing, *_warnings(evidence)) for f in judge(goal, evidence))
     return Analysis(evidence, failures, rows(evidence), unjudged, evidence.growing())
+
+
+def _warnings(evidence: Evidence) -> Iterator[Goal]:
+    """What is looked at whatever is asked for, where there is a limit."""
+    if evidence.training.settled:
+        yield clip.WARNING
 
 
 def _judgeable(goal: Goal, evidence: Evidence) -> bool:

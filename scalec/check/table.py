@@ -94,10 +94,8 @@ def _gradients(evidence: Evidence) -> Iterator[Gradient]:
 
 
 def _norms(evidence: Evidence) -> Iterator[Gradient]:
-    weights = evidence.training.world.weights
     for step in evidence.steps:
-        entries = [entry * weights[t].entries.root for t, entry in step.gradient.items() if entry and weights[t].lr]
-        norm = evidence.cell.largest(entries)
+        norm = evidence.norm(step)
         yield Gradient("", step.index, _order(norm), norm.exponent if norm else None)
 
 

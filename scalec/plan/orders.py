@@ -12,6 +12,7 @@ from scalec.symbolic.formula import UNIT, ZERO, Formula, substitute, symbols
 
 def scaling(plan: Plan) -> Scaling:
     """The orders of a rule: those of its laws; what is zero at the base is absent."""
+    clip = plan.run.get("clip")
     return Scaling(
         {t.tensor.path: _tensor(plan, t, plan.optimizers[t.optimizer] if t.optimizer else None) for t in plan.tensors},
         {
@@ -20,6 +21,7 @@ def scaling(plan: Plan) -> Scaling:
             for name, q in s.numbers.items()
             if (law := _law(plan, q)) is not None
         },
+        _law(plan, clip) if isinstance(clip, Quantity) else None,
     )
 
 
