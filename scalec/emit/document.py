@@ -63,6 +63,7 @@ class TensorEntry(_Model):
     shape: list[int]
     init: Init
     scale: float
+    scales: dict[str, float] = Field(description="of its further uses, by role: a tied readout's")
     lr: float | None
     eps: float | None
     wd: float | None
@@ -162,6 +163,7 @@ class _At:
                 shared=t.shared.word if t.shared and t.shared_axes else None,
             ),
             scale=values["scale"],
+            scales={use.role: values[use.scale] for use in t.tensor.uses[1:]},
             lr=values.get("lr"),
             eps=values.get("eps"),
             wd=values.get("wd"),

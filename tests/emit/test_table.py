@@ -19,7 +19,7 @@ from tests.emit.compiling import STAMP, files_of, plan_of
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
 KEYS = [
-    "name", "role", "shape", "init", "scale", "lr", "eps", "wd", "wd_kind",
+    "name", "role", "shape", "init", "scale", "scales", "lr", "eps", "wd", "wd_kind",
     "decay_per_step", "optimizer", "order", "clauses",
 ]  # fmt: skip
 
@@ -42,6 +42,14 @@ def test_document_has_the_keys_of_its_schema(plan: Plan) -> None:
     assert all(list(t) == KEYS for t in found["tensors"])  # type: ignore[attr-defined]
 
 
+def test_a_tied_table_has_a_multiplier_for_each_use() -> None:
+    made = plan_of("tiny_tied", {"N": 64}, rule="loud")
+    (table,) = (t for t in PlanDocument.model_validate(document(made)).tensors if t.name == "embed")
+    assert (table.scale, table.scales) == (0.75, {"readout": 0.5})
+    assert "scale.readout" in FORMATS["text"](made)
+    assert "tensor matrix, output { scale ~ 1/sqrt(fan_in) }" in why(made, "embed.scale.readout")
+
+
 def test_one_size_is_an_object_several_are_a_list(plan: Plan) -> None:
     assert isinstance(json.loads(FORMATS["json"](plan)), list)
     assert isinstance(json.loads(FORMATS["json"](plan_of("tiny_gpt", {"N": 32}))), dict)
@@ -57,6 +65,7 @@ def test_document_says_what_the_plan_says(plan: Plan) -> None:
             assert (entry.lr, entry.eps, entry.wd) == (values["lr"], values["eps"], values["wd"])
             assert (entry.init.mean, entry.init.std) == (values["init.mean"], values["init.std"])
             assert entry.scale == values["scale"]
+            assert entry.scales == {}
 
 
 def test_document_by_hand() -> None:

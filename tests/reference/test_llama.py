@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from examples.data import corpus
 from tests.emit.compiling import Emitted, import_files, plan_of
 from tests.reference.llama import Kind, LlamaSizes, ReferenceLlama, mup_llama
 from tests.reference.rows import OptimizerName, Row, reference_optimizer
@@ -110,3 +113,17 @@ def test_sampling_sees_what_the_reference_predicts(kind: str, tmp_path: Path) ->
     expected = mine(sampled)
     for position, logits in enumerate(seen, start=4):
         torch.testing.assert_close(logits, expected[:, position], rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.slow
+def test_the_standard_llama_learns_from_real_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "use std.mup\nrule mine extends mup { base N = 128, L = 2, H = 4, Hkv = 2  run { lr = 2^-8 } }"
+    emitted = import_files(plan_of("llama", {"N": 128}, text=text), tmp_path)
+    words = f"--data {corpus(tmp_path).path} --steps 30 --batch 4 --eval-sequences 8 --log jsonl"
+    monkeypatch.setattr(sys, "argv", ["train.py", *words.split()])
+    emitted.train.main()
+    first, *_, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert last["val_loss"] < first["loss"] < 6
+    assert last["val_loss"] < 3.5  # guessing by frequency alone gives about 3.3, at random 5.5
