@@ -149,6 +149,8 @@ class Probes:
             # A table that is sliced rather than called: its rows are its output.
             came, went = heard.get(probe.module, (None, probe.weight.detach().clone()))
             ins[probe], outs[probe] = came, probe.factor * went
+            if isinstance(probe.op, Bias):  # its module adds more than that
+                outs[probe] = probe.apply(probe.weight.detach(), came)
         return Seen(ins, outs, logits)
 
 

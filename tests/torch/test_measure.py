@@ -20,6 +20,8 @@ pytestmark = pytest.mark.torch
 
 SIZES = (8, 16)
 MLP = Case("width", "small_mlp", "mup_width", "sgd", "N", SIZES, seeds=1)
+LLAMA = Case("llama", "small_llama", "mup_width", "adam", "N", (64, 128), "L=2", seeds=1)
+TIED = Case("llama", "tied_llama", "mup_tied", "adam", "N", (64, 128), "L=2", seeds=1)
 GPT = Case("width", "tiny_gpt", "mup_width", "adam", "N", (32, 64), "L=2", seeds=1)
 
 
@@ -146,3 +148,18 @@ def test_multipliers_behind_a_module_count() -> None:
         "norm": 1.0,
     }
     assert run.sizes["N"] == Fraction(32)
+
+
+def test_a_bias_is_measured_apart_from_its_module() -> None:
+    """It starts at zero, and of what it adds nothing propagates."""
+    run, batch = _run(LLAMA)
+    terms = measure_terms(run, batch, steps=1)
+    for name in ("block.attention.q.bias", "block.norm2.bias", "readout.bias"):
+        assert terms[Term(name, "init", 0)] == terms[Term(name, "propagating", 1)] == 0
+        assert terms[Term(name, "effective", 1)] > 0
+
+
+def test_a_tied_readout_is_measured_where_it_is_read() -> None:
+    run, batch = _run(TIED)
+    logits = run.model(batch.x).detach()
+    assert measure_terms(run, batch, steps=0)[Term("readout", "init", 0)] == pytest.approx(rms([logits]), rel=1e-10)
