@@ -17,7 +17,7 @@ from scalec.tools import canonical
 from tests.sources import ROOT
 from tests.test_never_a_traceback import mutated
 
-FILES = [*sorted((ROOT / "rules").rglob("*.scale")), *sorted((ROOT / "examples").glob("*.scale"))]
+FILES = [path for folder in ("rules", "examples", "bench/rules") for path in sorted((ROOT / folder).rglob("*.scale"))]
 UGLY = "# a rule\nrule   mine extends mup{run{lr=1/2}   # of the clause\n}\n\n\n\ndim N\n"
 NEAT = "# a rule\nrule mine extends mup {\n  run { lr = 1/2 }  # of the clause\n}\n\ndim N\n"
 
@@ -104,8 +104,11 @@ def test_a_file_that_is_right_is_not_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_published_files_are_laid_out_once_and_for_all(path: Path) -> None:
-    assert_settles(path.read_text("utf-8"))
+def test_published_files_are_as_fmt_leaves_them(path: Path) -> None:
+    """`scalec fmt rules examples bench/rules` does it."""
+    text = path.read_text("utf-8")
+    assert canonical(Source("<test>", text)) == text
+    assert_settles(text)
 
 
 @pytest.mark.parametrize(
