@@ -78,6 +78,18 @@ class Letter:
     def _over(self) -> dict[Deps, Letter]:
         return {}
 
+    def summed(self, axis: Copies, grown: Magnitude) -> Letter:
+        """The same letter after a sum over an axis along which its weights differ."""
+        found = self._summed.get((axis, grown))
+        if found is None:
+            found = replace(self, grown=self.grown * grown, bound=self.bound | {axis})
+            self._summed[axis, grown] = found
+        return found
+
+    @cached_property
+    def _summed(self) -> dict[tuple[Copies, Magnitude], Letter]:
+        return {}
+
     @cached_property
     def name(self) -> tuple[str, str]:
         return self.tensor, self.direction
@@ -163,6 +175,13 @@ class Component:
     def written(self, word: Word, deps: Deps) -> Component:
         """Another history, the same size; of five weights the oldest is forgotten."""
         return Component(self.order, self.part, self.root, self.chain, self.cause, _recent(word), deps)
+
+    @property
+    def is_scalar(self) -> bool:
+        return not self.word and not self.root
+
+    def without_direction(self) -> Component:
+        return Component(self.order, self.part, "", self.chain, self.cause, (), self.deps)
 
     def spread(self, deps: Deps) -> Component:
         """Idiosyncratic along `deps` from now on, also where letters are popped later."""
@@ -283,7 +302,7 @@ def each(vector: Vector, change: Callable[[Component], Component]) -> Vector:
 
 def scalars(vector: Iterable[Component]) -> Vector:
     """The sizes of a vector without its directions, one for each part and deps."""
-    return union(replace(c, word=(), root="") for c in vector)
+    return union(c if c.is_scalar else c.without_direction() for c in vector)
 
 
 # ---- sums over copies ------------------------------------------------------------------------
@@ -310,7 +329,7 @@ def _bound(axis: Copies, word: Word, grown: Magnitude) -> Word:
     letters = list(word)
     for i, letter in enumerate(letters):
         if axis in letter.own and axis not in letter.bound:
-            letters[i] = replace(letter, grown=letter.grown * grown, bound=letter.bound | {axis})
+            letters[i] = letter.summed(axis, grown)
             break
         letters[i] = letter.over(letter.below - {axis})
     return tuple(letters)

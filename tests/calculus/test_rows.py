@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import pytest
 
+from scalec.calculus.structure import Structure
+from scalec.calculus.training import train
+from scalec.calculus.world import World
 from scalec.check.run import check
+from scalec.symbolic.dominance import Cell
 from scalec.symbolic.formula import divide
 from scalec.symbolic.order import Order, Regime
 from tests.calculus import networks as nets
@@ -47,3 +51,11 @@ def test_a_router_turns_the_sum_of_its_experts():
     """Gates move by `1/M` each; a sum of independent changes would be of order `M^(-1/2)`."""
     assert change(nets.experts(), "router", "sum", EXPERTS) == "1"
     assert change(nets.experts(), "router", "readout", WIDTH) == "s^(-1/2)"
+
+
+def test_components_stay_few():
+    """Orders that tie under the regime, and copies that differ under letters alone, are not kept apart."""
+    net = nets.attention(divide(H, N))
+    training = train(World(Structure(net.program), rule(net, mup("entrywise")), Cell(HEADS)))
+    last = training.limit
+    assert max(map(len, (*last.forward.values.values(), *last.backward.gradients.values()))) < 40
