@@ -16,7 +16,8 @@ from scalec.derive.problem import INIT, RATE, Lever, Problem
 from scalec.derive.reach import reach
 from scalec.derive.solve import Solution
 from scalec.diagnostics import Reporter
-from scalec.operands import Chooser
+from scalec.operands import Chooser, Operands
+from scalec.pipeline import check_rule
 from scalec.resolve.load import load_text
 from scalec.source import Source
 from scalec.symbolic.order import Order
@@ -24,7 +25,8 @@ from scalec.symbolic.regime import resolve_regime
 from scalec.syntax.parser import parse_ref, parse_regime
 
 pytestmark = pytest.mark.slow
-SOLID = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+PACKS = "use std.dims\nuse std.optimizers\nuse std.regimes\n"
+SOLID = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 ACTS = st.sampled_from(["relu", "gelu", "silu", "tanh"])
 BRANCHES = st.sampled_from([
@@ -44,7 +46,7 @@ def networks(draw: st.DrawFn) -> str:
 
 
 def derived(text: str, optimizer: str, regime: str) -> tuple[Problem, Solution]:
-    workspace = load_text(f"use std.dims\nuse std.optimizers\nuse std.regimes\n{text}", "t.scale")
+    workspace = load_text(PACKS + text, "t.scale")
     reporter = Reporter()
     chooser = Chooser(workspace, reporter)
     subject = chooser.subject(None, parse_ref(Source("name", "net")), (optimizer,))
@@ -70,6 +72,17 @@ def test_a_derived_rule_is_right_and_no_rate_or_init_could_be_larger(
     lever = data.draw(st.sampled_from(levers))
     factor = Order.of({size: data.draw(st.fractions(Fraction(1, 6), 2, max_denominator=6))})
     assert_sharp(problem, solution, lever, factor)
+
+
+@SOLID
+@given(text=networks(), optimizer=OPTIMIZERS, data=st.data())
+def test_what_is_written_says_what_was_found(text: str, optimizer: str, data: st.DataObject) -> None:
+    """The clauses, read back by the language and planned like any rule's, pass the check."""
+    regime = data.draw(st.sampled_from(["width", "depth"] if "repeat" in text else ["width"]))
+    rule = f"rule mine = derive {', '.join(DEFAULT)} for {optimizer} on net under {regime}\n"
+    workspace = load_text(f"{PACKS}{text}{rule}", "t.scale")
+    report = check_rule(workspace, Operands("mine", "net", optimizer), regime)
+    assert report.verdict == "pass", [f.diagnostic.message for f in report.findings]
 
 
 def assert_sharp(problem: Problem, solution: Solution, lever: Lever, factor: Order) -> None:
