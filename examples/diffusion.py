@@ -32,6 +32,8 @@ def compiled(folder: Path, width: int, depth: int) -> tuple[ModuleType, ModuleTy
         return importlib.import_module("model"), importlib.import_module("optim")
     finally:
         sys.path.remove(str(folder))
+        for name in ("model", "optim"):  # the next folder has its own
+            sys.modules.pop(name, None)
 
 
 def loss_of(model: nn.Module, images: Tensor, labels: Tensor, patch: int, generator: torch.Generator) -> Tensor:

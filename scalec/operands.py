@@ -177,11 +177,13 @@ class Chooser:
 
     def team(self, rule: nodes.Ref) -> tuple[str, ...]:
         """The optimizers that the rule gives tensors to, else the one that it and all its ancestors are for."""
+        home = self.home("rule", rule.path)
+        if home.find("rule", rule.path, home.main, rule.span, self.reporter) is None:
+            return ()  # reported
         teams = self.teams(rule)
         if len(teams) == 1:
             return teams[0]
-        if not any(d.severity == "error" for d in self.reporter.diagnostics):
-            self._ask("optimizer", [name for team in teams for name in team])
+        self._ask("optimizer", [name for team in teams for name in team])
         return ()
 
     def teams(self, rule: nodes.Ref) -> tuple[tuple[str, ...], ...]:
