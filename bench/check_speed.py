@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import torch
@@ -24,6 +25,7 @@ from scalec.api import check_rule
 from scalec.resolve.load import Workspace, load_text
 
 SECONDS, MEGABYTES, INDEPENDENT = 1.0, 200, 1.1
+RUNS = 5
 REGIMES = ("width", "depth", "head_dim")
 LARGE = {"N": 7168, "L": 61, "H": 56}
 SMALL = {"N": 256, "L": 4, "H": 2}
@@ -48,7 +50,7 @@ rule sized_rule extends completep for adamw {{ base N = {N}, L = {L}, H = {H} }}
 def main() -> None:
     torch.set_num_threads(1)
     large, small = (checked(sizes) for sizes in (LARGE, SMALL))
-    alone = {regime: seconds(partial(check, large, regime)) for regime in REGIMES}
+    alone = {regime: median(seconds(partial(check, large, regime)) for _ in range(RUNS)) for regime in REGIMES}
     total, peak = sum(alone.values()), resident(LARGE)
     sizes = compare(
         "61 layers, width 7168, 56 heads over 4 layers, width 256, 2 heads", all_regimes(large), all_regimes(small)
@@ -57,7 +59,7 @@ def main() -> None:
         f"mup's coordinate check over {len(REGIMES)} static checks", coordinate_check, all_regimes(large), 15
     )
     body = [
-        f"In one process, one thread, after imports. Network: {LARGE}, rule completep, AdamW.",
+        f"In one process, one thread, after imports; median of {RUNS} runs. Network: {LARGE}, rule completep, AdamW.",
         "",
         "| regime | seconds |",
         "|---|---|",
