@@ -3,7 +3,7 @@
 Input: a `nodes.File`. Output: its text, comments included. Invariant: parsing the text gives an equal
 file with the same comments, and laying that out gives the same text.
 
-Braces fold into one line where they fit and hold no comment; those of a rule or a network never do.
+Braces fold into one line where they fit and hold no comment; those of a rule, a network or an optimizer never do.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scalec.source import Span
 from scalec.syntax import nodes, printer
 
 WIDTH = 120
+SPREAD = 24  # blanks that a table may put into a line
 INDENT = "  "
 PHRASE = re.compile(r'(?:"[^"]*"|,(?! )|[^",])+,? *')  # a line is broken between these, if it can be,
 WORD = re.compile(r'(?:"[^"]*"|[^ "])+ *')  # else between these
@@ -81,8 +82,10 @@ class _Layout:
                 inner = [line for item in items for line in self.item(item, 1)]
                 return self.open(printer.network_subject(declaration), span, inner)
             case nodes.OptimizerDecl(settings=settings):
-                inner = [line for s in settings for line in self.line(printer.setting_text(s), s.span, 1)]
-                return self.folded(printer.optimizer_subject(declaration), span, inner)
+                width = max((len(s.kind) for s in settings), default=0)
+                texts = [(s.kind.ljust(width) + printer.setting_text(s)[len(s.kind) :], s.span) for s in settings]
+                inner = [line for text, own in texts for line in self.line(text, own, 1)]
+                return self.open(printer.optimizer_subject(declaration), span, inner)
             case nodes.RuleDecl(parts=parts):
                 inner = [line for part in parts for line in self.part(part, 1)]
                 return self.open(printer.rule_subject(declaration), span, inner)
@@ -179,14 +182,14 @@ def _claims(check: nodes.CheckDecl) -> Iterator[list[nodes.Claim]]:
 
 
 def _aligned(lines: Lines) -> Lines:
-    """Lines with a column that follow one another and begin alike have it in the same place, if all of them fit."""
+    """Lines with a column that follow one another and begin alike have it in the same place, if that fits."""
     result: Lines = []
     for (has_column, _, _), group in groupby(lines, key=lambda ln: (ln.column > 0, ln.depth, ln.text.split(" ")[0])):
         run = list(group)
-        column = max(line.column for line in run)
+        column, least = (pick(line.column for line in run) for pick in (max, min))
         padded = [replace(ln, text=ln.text[: ln.column].ljust(column) + ln.text[ln.column :]) for ln in run]
         fits = all(len(INDENT) * line.depth + len(line.text) <= WIDTH for line in padded)
-        result += padded if has_column and fits else run
+        result += padded if has_column and fits and column - least <= SPREAD else run
     return result
 
 
