@@ -127,6 +127,7 @@ def test_what_the_fuzzer_found_settles(text: str) -> None:
     assert_settles(text)
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=60)
 @given(mutated())
 def test_any_text_is_laid_out_once_and_for_all_or_refused(text: str) -> None:

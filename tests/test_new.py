@@ -45,6 +45,7 @@ def test_a_file_from_each_rule(rule: str, tmp_path: Path) -> None:
     assert_begins(tmp_path / "my.scale", "gpt", rule)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", published(nodes.NetworkDecl))
 def test_a_file_from_each_network(network: str, tmp_path: Path) -> None:
     assert_begins(tmp_path / "my.scale", network, "sp")

@@ -30,6 +30,7 @@ def findings(text: str) -> Iterable[Diagnostic]:
     return dict.fromkeys(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_case(case: Case) -> None:
     assert any("check " in fence.text for fence in case.fences), "a case without a check"

@@ -77,6 +77,7 @@ def differences(made: Plan, network: str, optimizer: str, table: Table) -> dict[
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "optimizer", "regime", "table"), CASES)
 def test_a_table_is_found_again(
     network: str, optimizer: str, regime: str, table: Table, bare: Path, tmp_path: Path

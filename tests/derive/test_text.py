@@ -52,6 +52,7 @@ network mixed {
 """
 
 
+@pytest.mark.slow
 def test_the_text_uses_the_file_that_it_was_derived_from(tmp_path: Path) -> None:
     (tmp_path / "mixed.scale").write_text("use std.dims\n" + MIXED, encoding="utf-8")
     workspace = load_text(PACKS + MIXED, "mixed.scale")

@@ -42,6 +42,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "rule"), CASES)
 def test_emitted_files_lint(network: str, rule: str, tmp_path: Path) -> None:
     write(tmp_path, files_of(plan_of(network, {"N": 32}, rule=rule)))
@@ -54,6 +55,7 @@ def test_the_lint_can_fail(tmp_path: Path) -> None:
         assert_lints(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "rule"), CASES)
 def test_two_sizes_differ_in_the_defaults_of_config_alone(network: str, rule: str) -> None:
     small, large = (files_of(plan_of(network, {"N": n, "L": n // 8}, rule=rule)) for n in (16, 32))

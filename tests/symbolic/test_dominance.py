@@ -61,6 +61,7 @@ MONOMIALS = st.lists(EXPONENTS, min_size=3, max_size=3).map(lambda e: Order.of(d
 DIRECTIONS = st.lists(st.integers(1, 40), min_size=3, max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(MONOMIALS, min_size=1, max_size=5), DIRECTIONS)
 def test_the_largest_on_each_cell_is_the_largest_in_each_direction(orders, direction) -> None:
