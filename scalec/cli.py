@@ -20,6 +20,8 @@ import typer
 if TYPE_CHECKING:
     from scalec.diagnostics import Diagnostic
     from scalec.operands import Operands
+    from scalec.pipeline import PlanRequest
+    from scalec.plan.model import Plan
     from scalec.resolve.load import Workspace
 
 MULTIPLIER_FREE = "multiplier_free"
@@ -101,19 +103,13 @@ def plan(
 ) -> None:  # fmt: skip
     """The per-tensor table: init, multipliers, learning rate, epsilon, decay; one column a size."""
     with _findings(Report.json if form is TableFormat.json else Report.text):
-        from scalec import pipeline
         from scalec.emit import table
         from scalec.emit.tunables import tunables_text
-        from scalec.plan.choices import tied
-        from scalec.plan.demands import unmet
         from scalec.plan.precision import underflows
-        from scalec.plan.tune import read_tuned
 
         workspace, operands = _operands(file, rule, network, optimizer, allow_class)
-        values = read_tuned(tuned) if tuned else None
-        request = pipeline.PlanRequest(tuple(at or ()), base, tuple(tune or ()), regime, values)
-        made = pipeline.plan(workspace, operands, request)
-        _print((*unmet(made, "valid"), *tied(made), *underflows(made, dtype.value)), Report.text, sys.stderr)
+        made = _planned(workspace, operands, _request(at or (), base, tune, tuned, regime))
+        _print(underflows(made, dtype.value), Report.text, sys.stderr)
         write = tunables_text if tunables else table.FORMATS[form.value]
         typer.echo(table.why(made, why) if why else write(made), nl=False)
 
@@ -129,15 +125,10 @@ def compile_(
     """Emit a standalone PyTorch model, its optimizer, a training script and a manifest."""
     with _findings(Report.text):
         from scalec import pipeline
-        from scalec.plan.choices import tied
-        from scalec.plan.demands import unmet
-        from scalec.plan.tune import read_tuned
 
         workspace, operands = _operands(file, rule, network, optimizer, allow_class)
-        values = read_tuned(tuned) if tuned else None
-        request = pipeline.PlanRequest((at or "",), base, tuple(tune or ()), regime, values)
-        made = pipeline.plan(workspace, operands, request)
-        _print((*unmet(made, "valid"), *tied(made)), Report.text, sys.stderr)
+        request = _request((at or "",), base, tune, tuned, regime)
+        made = _planned(workspace, operands, request)
         for emitted in pipeline.emit_files(made, pipeline.fingerprint(workspace, operands, request)):
             _write(out / emitted.name, emitted.text)
             typer.echo(f"wrote {out / emitted.name}")
@@ -342,6 +333,26 @@ def _of_rule(text: str, network: str | None, optimizer: str | None) -> tuple[Wor
     """RULE, FILE:RULE or FILE."""
     named = ".scale" in text
     return _operands(text if named else None, None if named else text, network, optimizer, None)
+
+
+def _request(
+    at: Iterable[str], base: str | None, tunes: list[str] | None, tuned: Path | None, regime: str | None
+) -> PlanRequest:
+    from scalec.pipeline import PlanRequest
+    from scalec.plan.tune import read_tuned
+
+    return PlanRequest(tuple(at), base, tuple(tunes or ()), regime, read_tuned(tuned) if tuned else None)
+
+
+def _planned(workspace: Workspace, operands: Operands, request: PlanRequest) -> Plan:
+    """The plan; what it warns of is printed."""
+    from scalec.pipeline import plan
+    from scalec.plan.choices import tied
+    from scalec.plan.demands import unmet
+
+    made = plan(workspace, operands, request)
+    _print((*unmet(made, "valid"), *tied(made)), Report.text, sys.stderr)
+    return made
 
 
 def _write(path: Path, text: str) -> None:

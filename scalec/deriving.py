@@ -19,7 +19,6 @@ from scalec.resolve.goals import resolve_goal
 from scalec.resolve.load import Kind, Workspace
 from scalec.source import Source
 from scalec.symbolic.order import Regime
-from scalec.symbolic.regime import resolve_regime
 from scalec.syntax import nodes
 from scalec.syntax.parser import parse_regime
 from scalec.syntax.printer import ref_text
@@ -50,9 +49,7 @@ def _resolved(workspace: Workspace, asked: Asked) -> tuple[Subject, Regime, Fram
     keep = chooser.ref("rule", asked.operands.rule) if asked.operands.rule else None
     team = _team(chooser, asked.operands.optimizer, keep)
     joint = parse_regime(Source("--regime", asked.regime))
-    homes = [chooser.home("regime", part.text) for part in joint.parts]
-    home = next((h for h in homes if h is not workspace), workspace)
-    growth = resolve_regime(home, joint, reporter)
+    growth = chooser.regime(joint)
     goals = tuple(g for name in asked.goals for g in resolve_goal(workspace, name, GOALS, None, reporter))
     reporter.stop_on_errors()
     assert network is not None

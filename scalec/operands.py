@@ -22,10 +22,12 @@ from scalec.resolve.goals import resolve_goal
 from scalec.resolve.load import Found, Kind, Workspace, load_standard, standard_files
 from scalec.resolve.networks import resolve_network
 from scalec.resolve.optimizers import Optimizer, resolve_optimizer
+from scalec.resolve.regimes import RegimeDef, find_regime
 from scalec.resolve.rules import RuleSet, resolve_rule
 from scalec.resolve.vocabulary import OWNER
 from scalec.source import Source
-from scalec.symbolic.regime import resolve_regime
+from scalec.symbolic.order import Regime
+from scalec.symbolic.regime import resolve_regime, to_regime
 from scalec.syntax import nodes
 from scalec.syntax.parser import parse, parse_ref, parse_team
 from scalec.syntax.printer import joint_text
@@ -169,6 +171,19 @@ class Chooser:
             return found.unit
         file = home.units[found.unit].tree.span.source.name
         return f'"{file}"' if file.startswith(("/", ".")) else f'"./{file}"'
+
+    def regime(self, joint: nodes.Joint) -> Regime | None:
+        """What regimes mean that the user named, each where it is known; None where something was reported."""
+        before = len(self.reporter.diagnostics)
+        parts: list[nodes.RegimeDecl] = []
+        for part in joint.parts:
+            home = self.home("regime", part.text)
+            parts += find_regime(home, replace(joint, parts=(part,)), home.main, self.reporter).parts
+        return (
+            to_regime(RegimeDef(joint, tuple(parts)), self.reporter)
+            if len(self.reporter.diagnostics) == before
+            else None
+        )
 
     def only(self, kind: Kind) -> str | None:
         """The one name of a kind that the file knows; asks where there are several."""

@@ -33,7 +33,7 @@ from scalec.plan.orders import scaling
 from scalec.plan.tune import parse_tune, parse_tuned
 from scalec.program.lower import lower
 from scalec.resolve.goals import resolve_goal
-from scalec.resolve.load import Workspace, load_standard, load_text
+from scalec.resolve.load import Workspace, load_text
 from scalec.resolve.networks import resolve_network
 from scalec.resolve.optimizers import resolve_optimizer
 from scalec.resolve.rules import resolve_rule
@@ -107,11 +107,7 @@ def check_rule(
 
 
 def _regime(workspace: Workspace, text: str, reporter: Reporter) -> Regime | None:
-    """What `--regime` means: regimes of the file first, else standard ones."""
-    joint = parse_regime(Source("--regime", text))
-    known = workspace.candidates("regime", workspace.main)
-    home = workspace if all(part.text in known for part in joint.parts) else load_standard()
-    return resolve_regime(home, joint, reporter)
+    return Chooser(workspace, reporter).regime(parse_regime(Source("--regime", text)))
 
 
 def laws(subject: Subject) -> Laws:

@@ -16,11 +16,14 @@ from typer.testing import CliRunner
 
 from scalec.check.document import CheckDocument, ChecksDocument
 from scalec.cli import app
+from scalec.diagnostics import Reporter
 from scalec.emit.report import why
-from scalec.operands import Operands
+from scalec.operands import Chooser, Operands
 from scalec.pipeline import check_rule
 from scalec.resolve.load import Workspace, load_standard, load_text
+from scalec.source import Source
 from scalec.symbolic.order import ONE, Order
+from scalec.syntax.parser import parse_regime
 from tests.sources import ROOT
 from tests.test_imports import heavy, imported
 
@@ -81,6 +84,13 @@ def test_every_step_from_the_first() -> None:
     assert "step 0\n" in first
     assert rows(first)["hidden"] == ["1", "1", "N^-1"]
     assert rows(second)["hidden"] == ["1", "1", "1", "1", "N^-1"]
+
+
+def test_a_regime_of_the_file_beside_a_standard_one() -> None:
+    chooser = Chooser(load_text("regime grow { F ~ s }"), Reporter())
+    regime = chooser.regime(parse_regime(Source("--regime", "grow + depth")))
+    assert regime is not None
+    assert regime.growth == (("F", Order.of({"s": 1})), ("L", Order.of({"t": 1})))
 
 
 def test_several_rules_stand_side_by_side() -> None:

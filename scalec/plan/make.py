@@ -12,19 +12,19 @@ from fractions import Fraction
 
 from scalec import catalogue as codes
 from scalec.calculus.forward import UnsupportedError
-from scalec.diagnostics import Reporter, ScalecError, did_you_mean
+from scalec.diagnostics import Reporter, ScalecError
 from scalec.plan import regimes
 from scalec.plan import sizes as size_table
 from scalec.plan.demands import unmet
 from scalec.plan.guards import Decider
 from scalec.plan.horizon import with_run_sizes
-from scalec.plan.model import Choice, Origin, Plan, PlannedSite, PlannedTensor, Quantity
+from scalec.plan.leftovers import Leftovers, report_unknown_blocks, report_unmatched
+from scalec.plan.model import Choice, Plan, PlannedSite, PlannedTensor, Quantity
 from scalec.plan.owners import Owners
 from scalec.plan.sane import check_values
-from scalec.plan.select import Selection, block_names, called
+from scalec.plan.select import Selection, called
 from scalec.plan.tune import Tune
 from scalec.plan.values import Number, Scope, Word, apply, origin_of
-from scalec.program.blocks import BLOCKS
 from scalec.program.program import Program, Site, Tensor
 from scalec.resolve import vocabulary as words
 from scalec.resolve.optimizers import ATTRIBUTES, Optimizer
@@ -103,12 +103,9 @@ class _Planner:
         self.owners = Owners(optimizers, reporter)
         self.request = request
         self.reporter = reporter
-        self.used_tunes: set[Tune] = set()
+        self.left = Leftovers()
         self.shared: dict[object, PlannedTensor] = {}
         self.shared_sites: dict[object, dict[str, Quantity]] = {}
-        self.uncovered: dict[str, list[str]] = {}
-        self.baseless: dict[str, Origin] = {}
-        self.anchorless: dict[str, dict[str, None]] = {}
         self.run: dict[str, Quantity] = {}
         self.named = self._base()
         self.base = size_table.complete(program, self.named)
@@ -123,7 +120,7 @@ class _Planner:
     def plan(self) -> Plan:
         for given in self.request.at:
             size_table.check_names(self.program, given, self.request.spans, self.reporter)
-        self._check_block_names()
+        report_unknown_blocks(self.selection, self.program, self.reporter)
         run = self._plan_run()
         self._demand(run)
         tensors = tuple(self._tensor(t) for t in self.program.tensors)
@@ -165,6 +162,13 @@ class _Planner:
         self.reporter.stop_on_errors()
         return named | dict(self.request.base)
 
+    def _report_leftovers(self, tensors: Sequence[PlannedTensor]) -> None:
+        self.owners.report(self.rule.span, tensors)
+        self.left.report(self.program, self.rule, self.reporter)
+        if self.request.cell is None:
+            report_unmatched(self.selection, self.program, self.reporter)
+        self.left.report_tunes(self.request.tunes, self.program, self.reporter)
+
     # ---- regime, demands ---------------------------------------------------------------------
     def _applies(self, around: Around) -> bool:
         """Whether it is for one of the optimizers and under this regime."""
@@ -195,7 +199,7 @@ class _Planner:
         if key not in self.shared:
             self.shared[key] = self._plan_tensor(tensor, clauses, tunes)
         planned = replace(self.shared[key], tensor=tensor)
-        for paths in self.anchorless.values():
+        for paths in self.left.anchorless.values():
             if self.shared[key].tensor.path in paths:
                 paths[tensor.path] = None
         needed = [name for name in MUST_BE_SAID if name in self.owners.uses(planned.optimizer)]
@@ -206,8 +210,8 @@ class _Planner:
             if not said
         ]
         for name in missing if not self.request.partial else ():
-            if tensor.path not in self.anchorless.get(name, ()):
-                self.uncovered.setdefault(name, []).append(tensor.path)
+            if tensor.path not in self.left.anchorless.get(name, ()):
+                self.left.uncovered.setdefault(name, []).append(tensor.path)
         return planned
 
     def _clauses(self, tensor: Tensor) -> list[tuple[RuleClause, int]]:
@@ -250,7 +254,7 @@ class _Planner:
         clauses, tunes = self._held(self.selection.of("site", site), scope), self._tunes(site)
         said = self.request.partial or any(s.attribute == "scale" for c in clauses for s in c.node.statements)
         if site.required and not said:
-            self.uncovered.setdefault("scale", []).append(site.path)
+            self.left.uncovered.setdefault("scale", []).append(site.path)
         key = (tuple(map(id, clauses)), site.attributes, site.relative, site.axes, tunes)
         if key not in self.shared_sites:
             self.shared_sites[key] = self._plan_site(site, clauses, tunes, scope)
@@ -287,7 +291,7 @@ class _Planner:
         self._apply(clauses, values, Scope(self._run_sizes(), {}, self.fixed, "the run"), known)
         for tune in self.request.tunes:
             if tune.attribute in known and tune.selector in selectors:
-                self.used_tunes.add(tune)
+                self.left.used_tunes.add(tune)
                 values.numbers.setdefault(tune.attribute, Number(None, [])).tune(f.number(tune.value), tune.origin)
 
     def _finish(self, numbers: Mapping[str, Number], path: str) -> dict[str, Quantity]:
@@ -297,13 +301,13 @@ class _Planner:
         finished = {name: n.finish() for name, n in numbers.items() if n.anchor is not None}
         for name, number in numbers.items():
             if number.anchor is None and number.covered:
-                self.anchorless.setdefault(name, {})[path] = None
+                self.left.anchorless.setdefault(name, {})[path] = None
         for quantity in finished.values():
             for s in f.symbols(quantity.formula):
                 if s.kind == "run" and s.name not in self.run:
-                    self.anchorless.setdefault(s.name, {})[path] = None
+                    self.left.anchorless.setdefault(s.name, {})[path] = None
                 elif s.kind in ("base", "ratio") and s.name not in self.base:
-                    self.baseless.setdefault(s.name, quantity.origins[-1])
+                    self.left.baseless.setdefault(s.name, quantity.origins[-1])
         return finished
 
     def _is_zero(self, quantity: Quantity) -> bool:
@@ -362,81 +366,10 @@ class _Planner:
         """A bare `ATTR=value` is the run's value where the run has one, so that one number moves all."""
         for tune in tunes:
             if tune.attribute in values.numbers:
-                self.used_tunes.add(tune)
+                self.left.used_tunes.add(tune)
                 runs = self.owners.run_symbols(owner).get(tune.attribute)
                 value = runs if runs and tune.selector is None else f.number(tune.value)
                 values.numbers[tune.attribute].tune(value, tune.origin)
-
-    # ---- what is left over -------------------------------------------------------------------
-    def _check_block_names(self) -> None:
-        known = (*BLOCKS, *block_names((*self.program.tensors, *self.program.sites)))
-        for clause in self.clauses:
-            for _, path in clause.around.within:
-                if clause.own and path.text not in known:
-                    self.selection.matched.add(id(clause))
-                    self.reporter.report(
-                        codes.UNKNOWN_WORD,
-                        f"no block is called `{path.text}`",
-                        path.span,
-                        helps=did_you_mean(path.text, known),
-                    )
-
-    def _report_baseless(self) -> None:
-        """One finding for all sizes without a base; those that follow another's are left to that one."""
-        missing = [n for n in self.baseless if self.program.dimension[n].default is None]
-        if missing:
-            first = self.baseless[missing[0]]
-            said, asked = (sep.join(f"{m}{eq}..." for m in missing) for sep, eq in ((", ", " = "), (",", "=")))
-            self.reporter.report(
-                codes.NO_BASE,
-                f"no base size for {_listed(missing)}, which `{first.text}` is relative to",
-                first.span,
-                helps=[f"`base {said}` in the rule, or `--base {asked}`"],
-            )
-
-    def _report_leftovers(self, tensors: Sequence[PlannedTensor]) -> None:
-        self._report_baseless()
-        self.owners.report(self.rule.span, tensors)
-        for name, lacking in self.anchorless.items():
-            self.reporter.report(
-                codes.NO_ANCHOR,
-                f"nothing says where `{name}` of {_listed(list(lacking))} starts",
-                self.rule.span,
-                helps=[f"`--tune {name}=...`, `run {{ {name} = ... }}` in the rule, or a default of the optimizer"],
-            )
-        for clause in self.clauses:
-            if (
-                self.request.cell is None
-                and clause.own
-                and clause.node.kind != "run"
-                and id(clause) not in self.selection.matched
-            ):
-                self.reporter.report(
-                    codes.NO_MATCH,
-                    f"`{clause_subject(clause.node)}` matches nothing in network `{self.program.name}`",
-                    clause.node.span,
-                    notes=[self._what_there_is(clause.node.kind)],
-                )
-        for name, paths in self.uncovered.items():
-            self.reporter.report(
-                codes.UNCOVERED,
-                f"rule `{self.rule.name}` does not say `{name}` of {_listed(paths)}",
-                self.rule.span,
-                helps=[f"`{name} = ...` gives a value, `{name} ~ ...` a law for a value that is tuned or inherited"],
-            )
-        for tune in self.request.tunes:
-            if tune not in self.used_tunes:
-                self.reporter.report(
-                    codes.TUNE,
-                    f"`{tune.shown}` matches nothing in network `{self.program.name}`",
-                    tune.place,
-                    notes=[self._what_there_is("tensor")],
-                )
-
-    def _what_there_is(self, kind: nodes.Kind) -> str:
-        if kind == "site":
-            return f"its sites are {', '.join(dict.fromkeys(role for s in self.program.sites for role in s.roles))}"
-        return f"its roles are {', '.join(dict.fromkeys(t.role for t in self.program.tensors))}"
 
 
 def _default(value: Formula) -> Number:
@@ -449,8 +382,3 @@ def _constants(dist: Word) -> dict[str, Number]:
         return {}
     mean = UNIT if dist.word == "ones" else ZERO
     return {n: Number(v, dist.origins, origins_law=dist.origins) for n, v in (("init.std", ZERO), ("init.mean", mean))}
-
-
-def _listed(paths: list[str]) -> str:
-    shown = ", ".join(f"`{p}`" for p in paths[:6])
-    return shown if len(paths) <= 6 else f"{shown} and {len(paths) - 6} more"

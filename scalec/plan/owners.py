@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
 from scalec.plan.decay import Decay, convert_decay, divide_factor
+from scalec.plan.leftovers import listed
 from scalec.plan.model import BatchedStep, Choice, OptimizerClass, Origin, PlannedTensor, Quantity
 from scalec.plan.values import origin_of
 from scalec.program.program import Tensor
@@ -138,7 +139,7 @@ class Owners:
         if orphans:
             first = next(iter(self.optimizers))
             self.reporter.report(
-                codes.OWNER, f"no optimizer owns {listed(orphans)}", rule,
+                codes.OWNER, f"no optimizer owns {_listed(orphans)}", rule,
                 helps=[f"`tensor * {{ {OWNER} = {first} }}`, and clauses after it for the others"],
             )  # fmt: skip
         for name in dict.fromkeys(t.owner.word for t in trained if t.owner.word):
@@ -146,12 +147,12 @@ class Owners:
             said = {o.span: "given here" for t in theirs for o in t.owner.origins if o.span}
             if name not in self.optimizers:
                 self.reporter.report(
-                    codes.OWNER, f"`{name}`, which owns {listed(theirs)}, is not among the optimizers", rule,
+                    codes.OWNER, f"`{name}`, which owns {_listed(theirs)}, is not among the optimizers", rule,
                     labels=said.items(), helps=[f"`--optimizer {'+'.join((*self.optimizers, name))}`"],
                 )  # fmt: skip
             elif self.optimizers[name].family == "spectral" and (odd := [t for t in theirs if not _is_matrix(t)]):
                 self.reporter.report(
-                    codes.OWNER, f"`{name}` orthogonalises matrices, and there is none in {listed(odd)}", rule,
+                    codes.OWNER, f"`{name}` orthogonalises matrices, and there is none in {_listed(odd)}", rule,
                     labels=said.items(), helps=["give them to another optimizer"],
                 )  # fmt: skip
 
@@ -161,6 +162,5 @@ def _is_matrix(t: PlannedTensor) -> bool:
     return len(t.tensor.shape) == 2 and t.tensor.storage.layout == "out_in"
 
 
-def listed(tensors: Sequence[PlannedTensor]) -> str:
-    shown = ", ".join(f"`{t.tensor.path}`" for t in tensors[:6])
-    return shown if len(tensors) <= 6 else f"{shown} and {len(tensors) - 6} more"
+def _listed(tensors: Sequence[PlannedTensor]) -> str:
+    return listed(t.tensor.path for t in tensors)

@@ -272,7 +272,6 @@ class Builder(Streams):
         self.taken: set[str] = set()
         self.counts: dict[str, int] = {}  # the last number that `unique` gave to a path
         self.matrices: set[str] = set()  # paths of tensors with two sides
-        self.modules: set[str] = set()
         self.modifiers: list[Block] = []
         self.dense: dict[str, None] = {}  # roles of dense weights
         self.broken = False
