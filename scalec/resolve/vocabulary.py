@@ -17,7 +17,7 @@ ROLES = (
 SITES = (
     "residual", "residual.attention", "residual.mlp", "residual.moe", "residual.linear", "residual.conv",
     "attention.logits", "attention.output", "mlp.act", "logits",
-    "moe.combine", "router.logits", "moe.balance", "lora",
+    "moe.combine", "moe.shared", "router.logits", "moe.balance", "lora",
 )  # fmt: skip
 
 INIT_WORDS = ("normal", "uniform", "zero", "ones")

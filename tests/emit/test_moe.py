@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tests.emit.compiling import Emitted, files_of, import_files, plan_of
 from tests.planning import said
-from tests.reference.moe import Router, mixture
+from tests.reference.moe import Router, feed_forward, mixture
 
 pytestmark = pytest.mark.torch
 
@@ -36,6 +36,27 @@ rule loud extends mine {{
   site router.logits {{ scale = 1/2 }}
 }}
 """
+GATED = """
+use std.moe
+network experts_of_sigmoid {
+  dims  N, M, K = M, Ne
+  fixed D = 6, C = 4
+  input(D)
+  linear(N) as w_in
+  moe(experts = M, active = K, width = Ne, shared = 2, act = swiglu)
+  readout(C) as out
+}
+rule mine extends moe_mup { base N = 16, M = 2, K = 2, Ne = 8  tensor readout { init = normal } }
+rule loud extends mine {
+  tensor router      { scale = 3/2 }
+  tensor expert.gate { scale = 7/4 }
+  tensor expert.up   { scale = 5/4 }
+  tensor expert.down { scale = 3/4 }
+  site moe.shared    { scale = 2/3 }
+  site mlp.act       { scale = 4/3 }
+  tensor mlp.gate    { scale = 1/3 }
+}
+"""
 KINDS: tuple[Router, ...] = ("sigmoid", "softmax", "softmax_selected", "linear")
 CASES = [*((kind, "mine") for kind in KINDS), ("sigmoid", "loud")]
 SPARSE = ("grouped", "segments", "where")
@@ -51,6 +72,15 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Em
 def emitted(folder: Path, kind: str = "sigmoid", rule: str = "mine", **sizes: int) -> Emitted:
     made = plan_of(f"experts_of_{kind}", SIZES | sizes, rule=rule, optimizer="adam", text=TEXT.format(kind=kind))
     return import_files(made, folder)
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Emitted]:
+    folder = tmp_path_factory.mktemp("gated")
+    return {
+        rule: import_files(plan_of("experts_of_sigmoid", SIZES, rule=rule, optimizer="adam", text=GATED), folder / rule)
+        for rule in ("mine", "loud")
+    }
 
 
 def layer(e: Emitted, **sizes: int) -> Any:
@@ -72,7 +102,8 @@ def run(moe: Any, way: str, x: Tensor) -> Tensor:
 
 
 def gradients(moe: Any, out: Tensor, x: Tensor) -> list[Tensor]:
-    return list(torch.autograd.grad((out * out.detach().sin()).sum(), [x, *moe.parameters()]))
+    wanted = [x, *moe.parameters()]
+    return list(torch.autograd.grad((out * out.detach().sin()).sum(), wanted, materialize_grads=True))
 
 
 def assert_near(mine: list[Tensor], theirs: list[Tensor], tolerance: float) -> None:
@@ -100,6 +131,35 @@ def naive(moe: Any, kind: Router, rule: str, x: Tensor) -> Tensor:
     return mixture(x, *weights, active=moe.active, kind=kind, act=F.gelu, combine=1 / 2)
 
 
+@pytest.mark.parametrize("rule", ["mine", "loud"])
+@pytest.mark.parametrize("active", [2, 4])
+@pytest.mark.parametrize("way", ["segments", "where", "dense"])
+def test_gated_experts_and_shared_ones(gated: Any, way: str, active: int, rule: str) -> None:
+    if way == "dense" and active < 4:
+        return
+    moe, x = layer(gated[rule], K=active), rows().requires_grad_()
+    moe.path = lambda _: way
+    mine, theirs = moe(x), naive_gated(moe, rule, x)
+    assert_near([mine, *gradients(moe, mine, x)], [theirs, *gradients(moe, theirs, x)], 1e-12)
+
+
+def naive_gated(moe: Any, rule: str, x: Tensor) -> Tensor:
+    router, gate, up, down = (1.5, 1.75, 1.25, 0.75) if rule == "loud" else (1, 1, 1, 1)
+    inner, bend, outer = (1 / 3, 4 / 3, 2 / 3) if rule == "loud" else (1, 1, 1)
+    weights = (router * moe.router.weight, up * moe.up, down * moe.down)
+    routed = mixture(x, *weights, active=moe.active, kind="sigmoid", act=F.silu, combine=1 / 2, gate=gate * moe.gate)
+    own = (moe.shared.up.weight, bend * moe.shared.down.weight, F.silu, inner * moe.shared.gate.weight)
+    return routed + outer * torch.stack([feed_forward(row, *own) for row in x])
+
+
+def test_shared_experts_are_as_wide_as_all_of_them_together(gated: Any) -> None:
+    moe = layer(gated["mine"])
+    assert moe.shared.gate.weight.shape == moe.shared.up.weight.shape == (2 * 16, 32)
+    shapes = {t.path: t.role for t in gated["mine"].plan.program.tensors}
+    assert shapes["moe.gate"] == "expert.gate"
+    assert [shapes[f"moe.shared.{local}"] for local in ("gate", "up", "down")] == ["mlp.gate", "mlp.up", "mlp.down"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_experts_at_once(layers: Any, kind: Router) -> None:
     moe, x = layer(layers[kind, "mine"], K=4), rows().requires_grad_()
@@ -109,8 +169,10 @@ def test_all_experts_at_once(layers: Any, kind: Router) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
-def test_one_product_for_all_experts(layers: Any, dtype: torch.dtype, tolerance: float) -> None:
-    moe, x = layer(layers["sigmoid", "mine"]).to(dtype), rows().to(dtype).requires_grad_()
+@pytest.mark.parametrize("act", ["gelu", "swiglu"])
+def test_one_product_for_all_experts(layers: Any, gated: Any, act: str, dtype: torch.dtype, tolerance: float) -> None:
+    made = gated["mine"] if act == "swiglu" else layers["sigmoid", "mine"]
+    moe, x = layer(made).to(dtype), rows().to(dtype).requires_grad_()
     assert moe.path(x) == "grouped"
     grouped, where = run(moe, "grouped", x), run(moe, "where", x)
     assert_near([grouped, *gradients(moe, grouped, x)], [where, *gradients(moe, where, x)], tolerance)

@@ -17,22 +17,30 @@ Router = Literal["sigmoid", "softmax", "softmax_selected", "linear"]
 
 def mixture(
     x: Tensor, router: Tensor, up: Tensor, down: Tensor, *, active: int, kind: Router, act: Callable[[Tensor], Tensor],
-    combine: float = 1.0,
+    combine: float = 1.0, gate: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """`x` [tokens, N], `router` [M, N], `up` [M, E, N], `down` [M, N, E] to [tokens, N]."""
-    return torch.stack([_token(t, router, up, down, active, kind, act, combine) for t in x])
+    """`x` [tokens, N], `router` [M, N], `up` and `gate` [M, E, N], `down` [M, N, E] to [tokens, N]."""
+    return torch.stack([_token(t, router, up, down, active, kind, act, combine, gate) for t in x])
 
 
 def _token(
     x: Tensor, router: Tensor, up: Tensor, down: Tensor, active: int, kind: Router, act: Callable[[Tensor], Tensor],
-    combine: float,
+    combine: float, gate: Tensor | None,
 ) -> Tensor:  # fmt: skip
     scores = router @ x
     chosen = sorted(range(len(scores)), key=lambda i: -scores[i].item())[:active]
     total = torch.zeros_like(x)
     for i in chosen:
-        total = total + combine * _gate(scores, i, chosen, kind) * (down[i] @ act(up[i] @ x))
+        said = feed_forward(x, up[i], down[i], act, None if gate is None else gate[i])
+        total = total + combine * _gate(scores, i, chosen, kind) * said
     return total
+
+
+def feed_forward(
+    x: Tensor, up: Tensor, down: Tensor, act: Callable[[Tensor], Tensor], gate: Tensor | None = None
+) -> Tensor:
+    """One token through one expert: `x` [N] to [N]."""
+    return down @ (act(up @ x) if gate is None else act(gate @ x) * (up @ x))
 
 
 def _gate(scores: Tensor, i: int, chosen: list[int], kind: Router) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scalec.emit.blocks.layers import activation, call, matrix
+from scalec.emit.blocks.layers import call, matrix
+from scalec.emit.blocks.mlp import bent, feed_forward
 from scalec.emit.blocks.sequence import Emitter
 from scalec.emit.modules import Expr, ModuleWriter
 from scalec.program.program import Region
@@ -23,11 +24,33 @@ def _moe(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     m.attribute("active", m.size(region, "active"))
     m.init += FEWER
     route = _route(m, region)
-    up, down = _stack(m, region, "up"), _stack(m, region, "down")
-    act = f"{down}{activation(str(region.option('act')), Expr(f'{up}up')).text}"
+    act = _experts(m, region)
     m.statements(*FORWARD)
-    m.methods += [*PATH, *route, *ACT.format(act=act).splitlines(), *WAYS]
-    return call(w, region, m.define("MoE", Expr("out.unflatten(0, x.shape[:-1])")), x)
+    result = Expr("out.unflatten(0, x.shape[:-1])")
+    if "shared" in dict(region.options):
+        shared = m.attribute("shared", m.built(feed_forward(m, region, "shared.")))
+        scale = m.site_factor(region, "shared.out", "shared_scale")
+        result = Expr(f"{result.text} + {scale}{shared}(x)")
+    m.methods += [*PATH, *route, *act]
+    return call(w, region, m.define("MoE", result), x)
+
+
+def _experts(m: ModuleWriter, region: Region) -> list[str]:
+    """The experts' parameters; how one bends what its matrices make of the input, and all ways to run them."""
+    into = [local for local in ("gate", "up") if local in dict(region.tensors)]
+    factors = {local: _stack(m, region, local) for local in (*into, "down")}
+    hidden = [Expr(factors[local] + local) for local in reversed(into)]
+    bends = bent(str(region.option("act")), hidden[0], hidden[1] if len(into) > 1 else None)
+    text = WAYS.format(
+        act=factors["down"] + (bends.factor if factors["down"] else bends.text),
+        typed=", ".join(f"{local}: Tensor" for local in into),
+        names=", ".join(into),
+        into=", ".join(f"F.linear(x, {local})" for local in into),
+        unbound=", ".join(f"self.{local}.unbind()" for local in (*into, "down")),
+        dense="\n".join(f"        {n} = F.linear(x, self.{n}.flatten(0, 1))" for n in into),
+        grouped="\n".join(f"        {n} = F.grouped_mm(rows, self.{n}.mT, offs=ends)" for n in into),
+    )
+    return text.splitlines()
 
 
 def _stack(m: ModuleWriter, region: Region, local: str) -> str:
@@ -72,27 +95,32 @@ ROUTE = '''
         top, chosen = scores.topk(self.active, dim=-1)
         return {gates}, chosen'''
 
-ACT = """
-    def act(self, up: Tensor) -> Tensor:
+WAYS = '''
+    def act(self, {typed}) -> Tensor:
         return {act}
 
-    def expert(self, x: Tensor, up: Tensor, down: Tensor) -> Tensor:
-        return F.linear(self.act(F.linear(x, up)), down)"""
+    def expert(self, x: Tensor, {typed}, down: Tensor) -> Tensor:
+        return F.linear(self.act({into}), down)
 
-WAYS = '''
+    def each(self) -> list[tuple[Tensor, ...]]:
+        """The matrices of one expert after the other."""
+        return list(zip({unbound}))
+
     def dense(self, x: Tensor, gates: Tensor, chosen: Tensor) -> Tensor:
         """All experts on all rows: one wide layer, with the gates inside."""
         gates = gates.new_zeros(len(x), self.experts).scatter(1, chosen, gates)
-        hidden = self.act(F.linear(x, self.up.flatten(0, 1)))
-        hidden = gates.unsqueeze(-1) * hidden.unflatten(1, (self.experts, -1))
+{dense}
+        hidden = self.act({names}).unflatten(1, (self.experts, -1))
+        hidden = gates.unsqueeze(-1) * hidden
         return F.linear(hidden.flatten(1), self.down.transpose(0, 1).flatten(1))
 
     def grouped(self, x: Tensor, gates: Tensor, chosen: Tensor) -> Tensor:
         """One product for all experts, on rows in order of their expert."""
         slots, counts = self.by_expert(chosen)
         row, ends = slots // self.active, counts.cumsum(0, dtype=torch.int32)
-        hidden = self.act(F.grouped_mm(x[row], self.up.mT, offs=ends))
-        out = F.grouped_mm(hidden, self.down.mT, offs=ends)
+        rows = x[row]
+{grouped}
+        out = F.grouped_mm(self.act({names}), self.down.mT, offs=ends)
         out = gates.flatten()[slots].unsqueeze(-1) * out
         return torch.zeros_like(x).index_add_(0, row, out)
 
@@ -100,17 +128,17 @@ WAYS = '''
         """One expert after the other, on rows in order of their expert."""
         slots, counts = self.by_expert(chosen)
         row = slots // self.active
-        parts = zip(x[row].split(counts.tolist()), self.up.unbind(), self.down.unbind())
-        out = torch.cat([self.expert(*part) for part in parts if len(part[0])])
+        parts = zip(x[row].split(counts.tolist()), self.each())
+        out = torch.cat([self.expert(part, *own) for part, own in parts if len(part)])
         out = gates.flatten()[slots].unsqueeze(-1) * out
         return torch.zeros_like(x).index_add_(0, row, out)
 
     def where(self, x: Tensor, gates: Tensor, chosen: Tensor) -> Tensor:
         """One expert after the other, each looking for its rows: nothing leaves the graph."""
-        up, down, out = self.up.unbind(), self.down.unbind(), torch.zeros_like(x)
-        for i in range(self.experts):
+        out = torch.zeros_like(x)
+        for i, own in enumerate(self.each()):
             row, slot = torch.where(chosen == i)
-            part = gates[row, slot].unsqueeze(-1) * self.expert(x[row], up[i], down[i])
+            part = gates[row, slot].unsqueeze(-1) * self.expert(x[row], *own)
             out.index_add_(0, row, part)
         return out
 
@@ -118,7 +146,7 @@ WAYS = '''
         """Slots of `chosen` in order of their expert, and the number of each expert's."""
         flat = chosen.flatten()
         counts = flat.new_zeros(self.experts).scatter_add_(0, flat, torch.ones_like(flat))
-        return flat.argsort(stable=True), counts'''.splitlines()
+        return flat.argsort(stable=True), counts'''
 
 
 EMITTERS: dict[str, Emitter] = {

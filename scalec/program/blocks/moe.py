@@ -1,20 +1,26 @@
-"""A mixture of experts: a router scores them, those it selects read the same input, their outputs are mixed."""
+"""A mixture of experts: a router scores them, those it selects read the same input, their outputs are mixed.
+
+Experts that all inputs go to are one wide feed-forward beside it.
+"""
 
 from __future__ import annotations
 
+from scalec import catalogue as codes
 from scalec.program import ops
 from scalec.program.blocks.layers import NONLINEARITIES
+from scalec.program.blocks.mlp import ACT, bend, feed_forward
+from scalec.program.blocks.mlp import GATES as GATED
 from scalec.program.building import Block, BlockSpec, Builder, Option
 from scalec.program.program import Axis
 from scalec.program.streaming import Value
-from scalec.symbolic.formula import Formula
+from scalec.symbolic.formula import Formula, as_number, mul
 
 GATES = {"sigmoid": "sigmoid", "linear": "identity"}  # what a gate makes of its score alone
 SOFTMAX = ("softmax", "softmax_selected")
 
 
 def _moe(b: Builder, at: Block, x: Value) -> Value:
-    """`sum over experts of scale * gate * down(act(up(x)))`; the sum runs over the active ones."""
+    """`sum over experts of scale * gate * down(act(up(x)))`, over the active ones, and what the shared ones say."""
     experts, width = at.size("experts"), at.size("width")
     active = at.size("active") if "active" in at.options else experts
     at.options |= {"active": active, "input": x.width}
@@ -35,10 +41,26 @@ def _moe(b: Builder, at: Block, x: Value) -> Value:
         )
         return b.emit(ops.Linear(f"{at.path}.{local}", name, f"{at.path}.{local}"))
 
-    hidden = expert("up", copies, x.width, width)
-    hidden = b.emit(ops.Elementwise(f"{at.path}.activation", hidden, NONLINEARITIES[at.word("act")]))
+    word = at.word("act")
+    bent = expert("gate", copies, x.width, width) if word in GATED else None
+    hidden = bend(b, f"{at.path}.", word, expert("up", copies, x.width, width), bent)
     out = expert("down", hidden, width, x.width)
-    return Value(b.emit(ops.Mix(f"{at.path}.out", gates, out, active, axis.name)), x.width)
+    mixed = b.emit(ops.Mix(f"{at.path}.out", gates, out, active, axis.name))
+    return Value(_with_shared(b, at, x, mixed), x.width)
+
+
+def _with_shared(b: Builder, at: Block, x: Value, mixed: str) -> str:
+    """Beside the mixture, `shared` experts that every input goes to: a feed-forward of their width together."""
+    if "shared" not in at.options:
+        return mixed
+    count = as_number(at.size("shared"))
+    if count is not None and (count <= 0 or count.denominator > 1):
+        helps = ["leave `shared` away where there are none"]
+        b.reporter.fail(codes.OPTION, f"there cannot be {count} shared experts", at.node.span, helps=helps)
+    together = at.options["shared_width"] = mul(at.size("shared"), at.size("width"))
+    said = feed_forward(b, at, x, together, "shared.")
+    site = at.site("shared.out", "moe.shared")
+    return b.emit(ops.Add(f"{at.path}.sum", (mixed, b.emit(ops.Scale(site, said.name, site)))))
 
 
 def _gates(b: Builder, at: Block, copies: str, width: Formula, axis: Axis, active: Formula) -> str:
@@ -65,7 +87,8 @@ SPECS = (
             Option("active", "size", optional=True),
             Option("width", "size"),
             Option("router", "word", None, (*GATES, *SOFTMAX), "sigmoid"),
-            Option("act", "word", None, tuple(NONLINEARITIES), "gelu"),
+            Option("shared", "size", optional=True),
+            ACT,
         ),
         _moe,
         "moe",
