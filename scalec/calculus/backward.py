@@ -34,6 +34,7 @@ from scalec.program.ops import (
     Repeat,
     Reshape,
     Scale,
+    Share,
     Softmax,
 )
 
@@ -118,6 +119,8 @@ class Backward:
                 yield from zip((op.x, op.y), rows.dots_back(world, op, d, read[op.x], read[op.y]), strict=True)
             case Softmax():
                 yield op.x, transfer.softmax_back(op, d, forward.count(op), world.axis.get(op.axis or ""))
+            case Share():
+                yield op.x, transfer.share_back(op, d, read[op.x], forward.count(op), world.axis[op.axis])
             case Mix():
                 both = rows.mix_back(world, op, d, read[op.weights], read[op.x])
                 yield from zip((op.weights, op.x), both, strict=True)

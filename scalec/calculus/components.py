@@ -22,11 +22,15 @@ MARKED = 2 * LETTERS  # and marks: at most so many together
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Copies:
-    """A replicated axis: layers, heads, experts. Few copies are not told `apart`, unless data chooses among them."""
+    """A replicated axis: layers, heads, experts. Few copies are not told `apart`, unless data chooses among them.
+
+    `compared`: something takes differences between the copies, which leaves nothing of what they share.
+    """
 
     name: str
     count: Magnitude
     apart: bool = True
+    compared: bool = False
 
 
 Deps = frozenset[Copies]
@@ -227,11 +231,18 @@ def union(*vectors: Iterable[Component]) -> Vector:
 
 
 def _covers(big: Component, small: Component) -> bool:
-    if not (big.deps <= small.deps and small.order <= big.order):
+    if not (_as_common(big.deps, small.deps) and small.order <= big.order):
         return False
-    if big.word != small.word and not all(a.below <= b.below for a, b in zip(big.word, small.word, strict=True)):
+    if big.word != small.word and not all(
+        _as_common(a.below, b.below) for a, b in zip(big.word, small.word, strict=True)
+    ):
         return False
     return not big.order <= small.order or big.order.simplicity <= small.order.simplicity
+
+
+def _as_common(big: Deps, small: Deps) -> bool:
+    """Idiosyncratic along no other axis, and what differs along a compared one is not lost beside what does not."""
+    return big <= small and not any(axis.compared for axis in small - big)
 
 
 def prune(vector: Vector) -> Vector:
@@ -266,7 +277,7 @@ def prune(vector: Vector) -> Vector:
 
 def _outgrown(c: Component, order: Magnitude, deps: Deps) -> bool:
     """Idiosyncratic along fewer axes, `c` gains the square root of their counts in sums."""
-    if not c.order <= order:
+    if not c.order <= order or any(axis.compared for axis in c.deps - deps):
         return False
     for axis in deps - c.deps:
         order = order / axis.count.root

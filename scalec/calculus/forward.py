@@ -48,6 +48,7 @@ from scalec.program.ops import (
     Repeat,
     Reshape,
     Scale,
+    Share,
     Softmax,
 )
 from scalec.symbolic.dominance import Cell, Magnitude
@@ -140,6 +141,8 @@ class Forward:
                 return rows.dots(world, op, read[op.x], read[op.y])
             case Softmax():
                 return union(transfer.softmax_constant(op, self.count(op)), self.softmax(op, read[op.x]))
+            case Share():
+                return union(transfer.softmax_constant(op, self.count(op)), self.share(op, read[op.x]))
             case Mix():
                 return rows.mix(world, op, read[op.weights], read[op.x])
             case Reshape():
@@ -193,11 +196,14 @@ class Forward:
         count = self.world.copies(within[-1]).count
         return each(effective, lambda c: c.times(count, f"made by each of {within[-1].axis}", op.out))
 
-    def count(self, op: Softmax) -> Magnitude:
+    def count(self, op: Softmax | Share) -> Magnitude:
         return self.world.order(op.count, op.out, "count")
 
     def softmax(self, op: Softmax, part: Vector) -> Vector:
         return transfer.softmax(op, part, self.count(op), self.world.axis.get(op.axis or ""))
+
+    def share(self, op: Share, part: Vector) -> Vector:
+        return transfer.share(op, part, self.values[op.x], self.count(op), self.world.axis[op.axis])
 
     # ---- repeated blocks ---------------------------------------------------------------------
     def _repeat(self, op: Repeat) -> Vector:

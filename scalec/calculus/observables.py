@@ -30,6 +30,7 @@ from scalec.program.ops import (
     Repeat,
     Reshape,
     Scale,
+    Share,
     Softmax,
 )
 
@@ -145,6 +146,8 @@ class Carrier:
                 return transfer.elementwise(op, part, read[op.x], cell)
             case Softmax():
                 return forward.softmax(op, part)
+            case Share():
+                return forward.share(op, part)
             case Multiply() | Dot():
                 x, y = (part, read[op.y]) if name == op.x else (read[op.x], part)
                 return rows.dots(world, op, x, y) if isinstance(op, Dot) else transfer.multiply(op, x, y, cell)

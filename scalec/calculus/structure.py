@@ -30,6 +30,7 @@ from scalec.program.ops import (
     Repeat,
     Reshape,
     Scale,
+    Share,
     Softmax,
 )
 from scalec.program.program import Program
@@ -49,7 +50,7 @@ def inputs(op: Operation) -> tuple[str, ...]:
             return (weights, x)
         case (
             Linear(x=x) | Bias(x=x) | Gain(x=x) | Scale(x=x) | Normalise(x=x) | Elementwise(x=x)
-            | Softmax(x=x) | Reshape(x=x) | Gather(x=x) | Broadcast(x=x) | Repeat(x=x) | Output(x=x)
+            | Softmax(x=x) | Share(x=x) | Reshape(x=x) | Gather(x=x) | Broadcast(x=x) | Repeat(x=x) | Output(x=x)
         ):  # fmt: skip
             return (x,)
         case _:
@@ -148,14 +149,21 @@ class Structure:
     @cached_property
     def chosen(self) -> frozenset[str]:
         """The axes whose copies one vector is given to, or a sum weighs."""
-        return frozenset(op.axis for op in self.operations if isinstance(op, Broadcast | Softmax | Mix) and op.axis)
+        return frozenset(
+            op.axis for op in self.operations if isinstance(op, Broadcast | Softmax | Share | Mix) and op.axis
+        )
+
+    @cached_property
+    def compared(self) -> frozenset[str]:
+        """The axes whose copies are weighed against each other."""
+        return frozenset(op.axis for op in self.operations if isinstance(op, Softmax | Share) and op.axis)
 
     @cached_property
     def gates(self) -> frozenset[str]:
         """The weights of sums over an axis, and what they are made of, back to the scores."""
         found = {op.weights for op in self.operations if isinstance(op, Mix) and op.axis is not None}
         for op in reversed(self.operations):
-            if op.out in found and isinstance(op, Scale | Elementwise | Softmax):
+            if op.out in found and isinstance(op, Scale | Elementwise | Softmax | Share):
                 found.add(op.x)
         return frozenset(found)
 

@@ -24,7 +24,7 @@ from scalec.calculus.components import (
     size,
     union,
 )
-from scalec.program.ops import Elementwise, Multiply, Normalise, Softmax
+from scalec.program.ops import Elementwise, Multiply, Normalise, Share, Softmax
 from scalec.symbolic.dominance import Cell, Magnitude
 
 
@@ -126,7 +126,7 @@ def softmax(op: Softmax, part: Vector, count: Magnitude, axis: Copies | None) ->
     )
 
 
-def softmax_constant(op: Softmax, count: Magnitude) -> Vector:
+def softmax_constant(op: Softmax | Share, count: Magnitude) -> Vector:
     """The uniform part of the weights: one over their count."""
     constant = source(count.cell.one, op.out, "weights that sum to 1")
     return each(constant, lambda c: c.times(count.inverse, "shared by all", op.out))
@@ -134,6 +134,28 @@ def softmax_constant(op: Softmax, count: Magnitude) -> Vector:
 
 def softmax_back(op: Softmax, d: Vector, count: Magnitude, axis: Copies | None) -> Vector:
     return each(_differing(d, axis), lambda c: c.times(count.inverse, "slope of the softmax", op.out))
+
+
+def share(op: Share, part: Vector, x: Vector, count: Magnitude, axis: Copies) -> Vector:
+    """Changes of `x_i / sum of x`. What all copies share changes them only as far as they differ."""
+    uneven = _over_sum(weighted(_differing(x, axis), _common(part, axis), op.out), x, count.cell.one, op.out)
+    return _over_sum(union(_differing(part, axis), uneven), x, count, op.out)
+
+
+def share_back(op: Share, d: Vector, x: Vector, count: Magnitude, axis: Copies) -> Vector:
+    """`(d_i - sum over j of d_j x_j / sum of x) / sum of x`: what all copies share is gone."""
+    return _over_sum(_differing(d, axis), x, count, op.out)
+
+
+def _over_sum(vector: Vector, x: Vector, count: Magnitude, at: str) -> Vector:
+    width = size(count.cell, x)
+    if width is None:
+        return ABSENT
+    return each(vector, lambda c: c.times((count * width).inverse, "over the sum of all", at))
+
+
+def _common(vector: Vector, axis: Copies) -> Vector:
+    return tuple(c for c in vector if axis not in c.deps)
 
 
 def _differing(vector: Vector, axis: Copies | None) -> Vector:

@@ -65,8 +65,10 @@ class World:
     @cached_property
     def axis(self) -> Mapping[str, Copies]:
         counts = {name: self.order(count, name, "count") for name, count in self.structure.axes.items()}
-        chosen = self.structure.chosen
-        return {n: Copies(n, count, n in chosen or not count.ties(self.one)) for n, count in counts.items()}
+        chosen, compared = self.structure.chosen, self.structure.compared
+        return {
+            n: Copies(n, count, n in chosen or not count.ties(self.one), n in compared) for n, count in counts.items()
+        }
 
     @cached_property
     def length(self) -> Mapping[str, Magnitude]:

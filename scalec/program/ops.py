@@ -155,6 +155,16 @@ class Softmax:
 
 
 @dataclass(frozen=True)
+class Share:
+    """Positive scalars, one for each of `count` copies along a replicated axis, over the sum of them."""
+
+    out: str
+    x: str
+    count: Formula
+    axis: str
+
+
+@dataclass(frozen=True)
 class Mix:
     """Scalars times vectors, summed over `count` data positions: attention's weighted sum of values.
 
@@ -234,5 +244,5 @@ class Output:
 
 Operation = (
     Input | Constant | Linear | Bias | Gain | Scale | Add | Normalise | Elementwise | Multiply
-    | Dot | Softmax | Mix | Reshape | Gather | Broadcast | Repeat | Output
+    | Dot | Softmax | Share | Mix | Reshape | Gather | Broadcast | Repeat | Output
 )  # fmt: skip

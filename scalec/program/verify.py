@@ -113,7 +113,7 @@ class _Values:
             case ops.Dot(_, x, y, length):
                 self._same(operation, length, self._read(x, operation), self._read(y, operation))
                 return UNIT
-            case ops.Softmax(_, x):
+            case ops.Softmax(_, x) | ops.Share(_, x):
                 return self._read(x, operation)
             case ops.Mix(_, weights, x):
                 self._read(weights, operation)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.torch
 
 TEXT = """
 use std.moe
-network experts_of_{kind} {{
+network experts {{
   dims  N, M, K = M, Ne
   fixed D = 6, C = 4
   input(D)
@@ -38,7 +38,7 @@ rule loud extends mine {{
 """
 GATED = """
 use std.moe
-network experts_of_sigmoid {
+network experts {
   dims  N, M, K = M, Ne
   fixed D = 6, C = 4
   input(D)
@@ -57,7 +57,7 @@ rule loud extends mine {
   tensor mlp.gate    { scale = 1/3 }
 }
 """
-KINDS: tuple[Router, ...] = ("sigmoid", "softmax", "softmax_selected", "linear")
+KINDS: tuple[Router, ...] = ("sigmoid", "sigmoid, normalised", "softmax", "softmax_selected", "linear")
 CASES = [*((kind, "mine") for kind in KINDS), ("sigmoid", "loud")]
 SPARSE = ("grouped", "segments", "where")
 SIZES = {"N": 32, "M": 4, "K": 2, "Ne": 16}
@@ -70,7 +70,7 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Em
 
 
 def emitted(folder: Path, kind: str = "sigmoid", rule: str = "mine", **sizes: int) -> Emitted:
-    made = plan_of(f"experts_of_{kind}", SIZES | sizes, rule=rule, optimizer="adam", text=TEXT.format(kind=kind))
+    made = plan_of("experts", SIZES | sizes, rule=rule, optimizer="adam", text=TEXT.format(kind=kind))
     return import_files(made, folder)
 
 
@@ -78,7 +78,7 @@ def emitted(folder: Path, kind: str = "sigmoid", rule: str = "mine", **sizes: in
 def gated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Emitted]:
     folder = tmp_path_factory.mktemp("gated")
     return {
-        rule: import_files(plan_of("experts_of_sigmoid", SIZES, rule=rule, optimizer="adam", text=GATED), folder / rule)
+        rule: import_files(plan_of("experts", SIZES, rule=rule, optimizer="adam", text=GATED), folder / rule)
         for rule in ("mine", "loud")
     }
 

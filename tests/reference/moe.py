@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Router = Literal["sigmoid", "softmax", "softmax_selected", "linear"]
+Router = Literal["sigmoid", "sigmoid, normalised", "softmax", "softmax_selected", "linear"]
 
 
 def mixture(
@@ -47,6 +47,8 @@ def _gate(scores: Tensor, i: int, chosen: list[int], kind: Router) -> Tensor:
     match kind:
         case "sigmoid":
             return 1 / (1 + (-scores[i]).exp())
+        case "sigmoid, normalised":
+            return scores[i].sigmoid() / scores[chosen].sigmoid().sum()
         case "linear":
             return scores[i]
         case "softmax":

@@ -15,6 +15,8 @@ GATES = {
     "softmax_selected": "torch.softmax(top, -1)",
     "softmax": "torch.softmax(scores, -1).gather(-1, chosen)",
 }
+# Over their sum: in logarithms, so that small ones are never divided by 0.
+NORMALISED = {"sigmoid": "torch.softmax(F.logsigmoid(top), -1)"}
 
 
 def _moe(w: ModuleWriter, region: Region, x: Expr) -> Expr:
@@ -63,7 +65,8 @@ def _stack(m: ModuleWriter, region: Region, local: str) -> str:
 def _route(m: ModuleWriter, region: Region) -> list[str]:
     scores = matrix(m, region, "router", "router", Expr("x"))
     scores = Expr(m.site_factor(region, "logits", "logits_scale") + scores.text)
-    gates = m.site_factor(region, "combine", "combine_scale") + GATES[str(region.option("router"))]
+    written = NORMALISED if region.option("normalised") else GATES
+    gates = m.site_factor(region, "combine", "combine_scale") + written[str(region.option("router"))]
     return ROUTE.format(scores=scores.text, gates=gates).splitlines()
 
 

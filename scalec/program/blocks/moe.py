@@ -72,11 +72,28 @@ def _gates(b: Builder, at: Block, copies: str, width: Formula, axis: Axis, activ
     logits = b.emit(ops.Scale(site, scores, site))
     kind, name = at.word("router"), f"{at.path}.gates"
     if kind in GATES:
-        gates = b.emit(ops.Elementwise(name, logits, NONLINEARITIES[GATES[kind]]))
+        alone = f"{name}.alone" if at.flag("normalised") else name
+        gates = b.emit(ops.Elementwise(alone, logits, NONLINEARITIES[GATES[kind]]))
     else:
         gates = b.emit(ops.Softmax(name, logits, axis.count if kind == "softmax" else active, axis.name))
+    if at.flag("normalised"):
+        _require_positive(b, at, kind)
+        gates = b.emit(ops.Share(name, gates, active, axis.name))
     site = at.site("combine", "moe.combine")
     return b.emit(ops.Scale(site, gates, site))
+
+
+def _require_positive(b: Builder, at: Block, kind: str) -> None:
+    """A share is a positive number of the sum of positive ones."""
+    if kind == "sigmoid":
+        return
+    reasons = {
+        "linear": ("can be negative: their sum may be 0", ["`router = softmax_selected` has positive gates of sum 1"]),
+        "softmax": ("of the chosen over their sum are `router = softmax_selected`", ["say that instead"]),
+        "softmax_selected": ("are normalised already", ["leave `normalised` away"]),
+    }
+    why, helps = reasons[kind]
+    b.reporter.fail(codes.OPTION, f"gates of `router = {kind}` {why}", at.node.span, helps=helps)
 
 
 SPECS = (
@@ -87,6 +104,7 @@ SPECS = (
             Option("active", "size", optional=True),
             Option("width", "size"),
             Option("router", "word", None, (*GATES, *SOFTMAX), "sigmoid"),
+            Option("normalised", "flag", default=False),
             Option("shared", "size", optional=True),
             ACT,
         ),
