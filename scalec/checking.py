@@ -72,7 +72,8 @@ def of_files(paths: Sequence[Path], form: str) -> Said:
     holds = not any(d.severity == "error" for d in everything)
     match form:
         case "text":
-            return Said("".join((render.as_text(found), *map(_line, runs), _summary(found, runs))), holds)
+            ran = "".join((*map(_line, runs), _summary(found, runs)))
+            return Said("\n".join(part for part in (render.as_text(found), ran) if part), holds)
         case "json":
             return Said(_document(found, runs), holds)
         case _:
@@ -90,7 +91,7 @@ def _summary(found: Sequence[Diagnostic], runs: Sequence[CheckRun]) -> str:
     failed = sum(bool(run.diagnostics) for run in runs)
     if not runs:
         return "" if found else "names and kinds are right; there is no `check` block, so nothing is proved\n"
-    return f"{len(runs)} checks: {len(runs) - failed} hold, {failed} do not\n"
+    return f"{len(runs)} check{'s'[: len(runs) > 1]}: {len(runs) - failed} hold, {failed} do not\n"
 
 
 def _document(found: Sequence[Diagnostic], runs: Sequence[CheckRun]) -> str:

@@ -117,7 +117,7 @@ def plan(
 @app.command("compile")
 def compile_(
     file: File = None, rule: Rule = None, network: Network = None, optimizer: Optimizer = None,
-    at: Annotated[str | None, typer.Option("--at", help="Sizes, `N=4096,L=48`.")] = None,
+    at: Annotated[list[str] | None, typer.Option("--at", help="Sizes, `N=4096,L=48`.")] = None,
     base: BaseSizes = None, tune: Tunes = None, tuned: Tuned = None, regime: PlanRegime = None,
     allow_class: Allowed = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")] = Path(),
@@ -127,7 +127,9 @@ def compile_(
         from scalec import pipeline
 
         workspace, operands = _operands(file, rule, network, optimizer, allow_class)
-        request = _request((at or "",), base, tune, tuned, regime)
+        if len(at or ()) > 1:
+            raise typer.BadParameter("one model has one size; the emitted `Config` takes others: name `--at` once")
+        request = _request(at or ("",), base, tune, tuned, regime)
         made = _planned(workspace, operands, request)
         for emitted in pipeline.emit_files(made, pipeline.fingerprint(workspace, operands, request)):
             _write(out / emitted.name, emitted.text)
@@ -151,7 +153,9 @@ def check(
     if regime is None:
         if not paths:
             raise typer.BadParameter("name files to check, or a rule with --rule, --network and --regime")
-        said = checking.of_files(list(_rule_files(paths)), form.value)
+        with _findings(form):
+            files = list(_rule_files(paths))
+        said = checking.of_files(files, form.value)
     else:
         file = str(paths[0]) if paths else None
         with _findings(form):
@@ -181,7 +185,7 @@ def derive(
 
         if not regime:
             raise typer.BadParameter("say how sizes grow: `--regime width`")
-        workspace, operands = _operands(file, keep, network, optimizer, None)
+        workspace, operands = _operands(file, keep, network, optimizer, None, "--keep")
         goals = tuple(goal.split(",")) if goal else DEFAULT
         typer.echo(derive_rule(workspace, Asked(operands, regime, goals, name)), nl=False)
 
@@ -198,8 +202,8 @@ def equiv(
     with _findings(Report.text):
         from scalec.gauging import equivalence
 
-        rules = [_of_rule(text, network, optimizer) for text in (first, second)]
-        typer.echo(equivalence(rules[0], rules[1], absolute=absolute, base=base or ""), nl=False)
+        rules = _of_rules(first, second, network, optimizer)
+        typer.echo(equivalence(*rules, absolute=absolute, base=base or ""), nl=False)
 
 
 @app.command()
@@ -212,8 +216,7 @@ def diff(
     with _findings(Report.text):
         from scalec.gauging import side_by_side
 
-        rules = [_of_rule(text, network, optimizer) for text in (first, second)]
-        typer.echo(side_by_side(*rules), nl=False)
+        typer.echo(side_by_side(*_of_rules(first, second, network, optimizer)), nl=False)
 
 
 @app.command()
@@ -227,8 +230,8 @@ def convert(
     with _findings(Report.text):
         from scalec.gauging import conversion
 
-        like = None if form == MULTIPLIER_FREE else _of_rule(form, network, optimizer)
-        typer.echo(conversion(_of_rule(rule, network, optimizer), like, name), nl=False)
+        like = None if form == MULTIPLIER_FREE else _of_rule("--form", form, network, optimizer)
+        typer.echo(conversion(_of_rule("the rule", rule, network, optimizer), like, name), nl=False)
 
 
 @app.command()
@@ -239,7 +242,9 @@ def fmt(
 ) -> None:
     """Lay rule files out in the one way, comments kept. Exit code 1 where `--check` or `--diff` finds anything."""
     found = False
-    for path in _rule_files(paths or [Path("-")]):
+    with _findings(Report.text):
+        files = list(_rule_files(paths or [Path("-")]))
+    for path in files:
         try:
             with _findings(Report.text):
                 changed = _format(path, writes=not (check or diff), shows=diff)
@@ -314,8 +319,9 @@ def explain(code: Annotated[str, typer.Argument(help="A code (SC201) or its name
 
 # ---- the border ------------------------------------------------------------------------------
 def _operands(
-    file: str | None, rule: str | None, network: str | None, optimizer: str | None, allowed: list[str] | None
-) -> tuple[Workspace, Operands]:
+    file: str | None, rule: str | None, network: str | None, optimizer: str | None, allowed: list[str] | None,
+    said: str = "--rule",
+) -> tuple[Workspace, Operands]:  # fmt: skip
     from scalec.operands import Operands
     from scalec.resolve.load import load, load_standard
 
@@ -326,13 +332,20 @@ def _operands(
         if colon and name.endswith(".scale"):
             file, rule = name, rule or of_file
         workspace = load(Path(file))
-    return workspace, Operands(rule, network, optimizer, tuple(allowed or ()))
+    return workspace, Operands(rule, network, optimizer, tuple(allowed or ()), said)
 
 
-def _of_rule(text: str, network: str | None, optimizer: str | None) -> tuple[Workspace, Operands]:
+def _of_rule(said: str, text: str, network: str | None, optimizer: str | None) -> tuple[Workspace, Operands]:
     """RULE, FILE:RULE or FILE."""
     named = ".scale" in text
-    return _operands(text if named else None, None if named else text, network, optimizer, None)
+    return _operands(text if named else None, None if named else text, network, optimizer, None, said)
+
+
+def _of_rules(
+    first: str, second: str, network: str | None, optimizer: str | None
+) -> tuple[tuple[Workspace, Operands], tuple[Workspace, Operands]]:
+    of = (_of_rule(f"the {which} rule", t, network, optimizer) for which, t in (("first", first), ("second", second)))
+    return next(of), next(of)
 
 
 def _request(
@@ -364,12 +377,20 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        Reporter().fail(UNWRITABLE, f"cannot write `{path}`: {(error.strerror or str(error)).lower()}")
+        file = next((f"`{p}` is no folder" for p in path.parents if p.exists() and not p.is_dir()), "")
+        Reporter().fail(UNWRITABLE, f"cannot write `{path}`: {file or (error.strerror or str(error)).lower()}")
 
 
 def _rule_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files themselves, and those in the folders. Raises ScalecError for a folder without any."""
+    from scalec.catalogue import FILE_NOT_FOUND
+    from scalec.diagnostics import Reporter
+
     for path in paths:
-        yield from sorted(path.rglob("*.scale")) if path.is_dir() else (path,)
+        found = sorted(path.rglob("*.scale")) if path.is_dir() else [path]
+        if not found:
+            Reporter().fail(FILE_NOT_FOUND, f"there is no rule file in `{path}`: none has a name that ends in `.scale`")
+        yield from found
 
 
 @contextmanager

@@ -45,8 +45,8 @@ def derive_rule(workspace: Workspace, asked: Asked) -> str:
 def _resolved(workspace: Workspace, asked: Asked) -> tuple[Subject, Regime, Frame]:
     reporter = Reporter()
     chooser = Chooser(workspace, reporter)
-    network = chooser.ref("network", asked.operands.network)
-    keep = chooser.ref("rule", asked.operands.rule) if asked.operands.rule else None
+    network = chooser.ref("network", asked.operands.network, "--network")
+    keep = chooser.ref("rule", asked.operands.rule, asked.operands.said) if asked.operands.rule else None
     team = _team(chooser, asked.operands.optimizer, keep)
     joint = parse_regime(Source("--regime", asked.regime))
     growth = chooser.regime(joint)

@@ -52,7 +52,7 @@ def pair(first: tuple[Workspace, Operands], second: tuple[Workspace, Operands]) 
     reporter = Reporter()
     workspace, operands = second
     chooser = Chooser(workspace, reporter)
-    rule = chooser.ref("rule", operands.rule)
+    rule = chooser.ref("rule", operands.rule, operands.said)
     reporter.stop_on_errors()
     assert rule is not None
     return Pair(one, Subject(chooser.rule(rule, one.team), one.program, one.optimizers))
@@ -103,7 +103,7 @@ def conversion(rule: tuple[Workspace, Operands], like: tuple[Workspace, Operands
         subject, said = rules.first, f"in the gauge of {rules.second.rule.name}"
         other = form_of(rules.second)
     chooser = Chooser(rule[0], reporter)
-    ref = chooser.ref("rule", rule[1].rule)
+    ref = chooser.ref("rule", rule[1].rule, rule[1].said)
     assert ref is not None
     gauges, form, cell = Gauges(subject.program), form_of(subject), Cell(free(subject.program))
     uses = tuple(sorted({chooser.use("rule", ref.path), *(chooser.use("optimizer", o) for o in subject.team)}))

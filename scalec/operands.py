@@ -38,13 +38,15 @@ class Operands:
     """What a command works on, as the user wrote it; None where the file is to decide.
 
     `rule` and `network` may carry arguments: `completep(alpha = 1/2)`. `optimizer` may be several at once,
-    each on the tensors that the rule gives it: `a + b`.
+    each on the tensors that the rule gives it: `a + b`. `said` is what named the rule on the command line, an
+    option or an argument: messages point there.
     """
 
     rule: str | None = None
     network: str | None = None
     optimizer: str | None = None
     allowed_classes: tuple[str, ...] = ()
+    said: str = "--rule"
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,12 @@ def prepare(workspace: Workspace, operands: Operands) -> Subject:
     """The rule, network and optimizers that operands mean. Raises ScalecError."""
     reporter = Reporter()
     chooser = Chooser(workspace, reporter)
-    rule = chooser.ref("rule", operands.rule)
-    network = chooser.ref("network", operands.network)
+    rule = chooser.ref("rule", operands.rule, operands.said)
+    network = chooser.ref("network", operands.network, "--network")
     reporter.stop_on_errors()
     assert rule is not None
     assert network is not None
-    team = team_of(operands.optimizer) if operands.optimizer else chooser.team(rule)
+    team = chooser.team(rule) if operands.optimizer is None else team_of(operands.optimizer)
     reporter.stop_on_errors()
     return chooser.subject(rule, network, team, operands.allowed_classes)
 
@@ -111,15 +113,16 @@ class Chooser:
         assert parts is not None
         return Subject(rules, lower(parts, report), tuple(o for o in found if o))
 
-    def ref(self, kind: Kind, text: str | None) -> nodes.Ref | None:
+    def ref(self, kind: Kind, text: str | None, said: str) -> nodes.Ref | None:
+        """What `text` names, given as `said`; without one the only one that the file has, else it is asked for."""
         if text is not None:
-            return parse_ref(Source(f"--{kind}", text))
+            return parse_ref(Source(said, text))
         own = self.workspace.unit.leaves(kind)
         known = own or tuple(self.workspace.candidates(kind, self.workspace.main))
         if len(known) == 1:
             found = self.workspace.find(kind, known[0], self.workspace.main, None, self.reporter)
             return nodes.Ref(known[0], span=found.declaration.span) if found else None
-        self._ask(kind, known)
+        self._ask(kind, known, said)
         return None
 
     def rule(self, rule: nodes.Ref, team: tuple[str, ...]) -> RuleSet:
@@ -187,7 +190,7 @@ class Chooser:
 
     def only(self, kind: Kind) -> str | None:
         """The one name of a kind that the file knows; asks where there are several."""
-        found = self.ref(kind, None)
+        found = self.ref(kind, None, f"--{kind}")
         return found.path if found else None
 
     def team(self, rule: nodes.Ref) -> tuple[str, ...]:
@@ -198,7 +201,7 @@ class Chooser:
         teams = self.teams(rule)
         if len(teams) == 1:
             return teams[0]
-        self._ask("optimizer", [name for team in teams for name in team])
+        self._ask("optimizer", [name for team in teams for name in team], "--optimizer")
         return ()
 
     def teams(self, rule: nodes.Ref) -> tuple[tuple[str, ...], ...]:
@@ -235,11 +238,13 @@ class Chooser:
         declarations = (found.declaration for found in self._ancestry(home, name))
         return (d for d in declarations if isinstance(d, nodes.RuleDecl | nodes.Derived))
 
-    def _ask(self, kind: Kind, known: Sequence[str]) -> None:
+    def _ask(self, kind: Kind, known: Sequence[str], said: str) -> None:
+        source, name = self.workspace.unit.tree.span.source, known[0] if known else "NAME"
         self.reporter.report(
-            codes.NO_OPERAND, f"which {kind}? the file leaves it open",
+            codes.NO_OPERAND,
+            f"which {kind}? the file leaves it open",
             notes=[f"known here: {', '.join(known)}"] if known else [f"no {kind} is declared or used here"],
-            helps=[f"name it: `--{kind} {known[0] if known else 'NAME'}`"],
+            helps=[f"name it: `{said} {name}`" if said.startswith("-") else f"name it: `{source.name}:{name}`"],
         )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from scalec.diagnostics import Diagnostic, Reporter, ScalecError
 from scalec.emit.files import EmittedFile, emit
 from scalec.emit.names import Stamp
 from scalec.operands import Chooser, Operands, Subject, names_of, prepare
+from scalec.plan.apart import examine_rule
 from scalec.plan.make import Request
 from scalec.plan.make import make_plan as plan_rule
 from scalec.plan.model import Plan
@@ -66,16 +67,16 @@ def plan(workspace: Workspace, operands: Operands, request: PlanRequest) -> Plan
     """The plan of a rule on a network at sizes. Raises ScalecError."""
     subject = prepare(workspace, operands)
     reporter = Reporter()
-    spans: dict[str, Span] = {}
-    at = tuple(sizes_of("--at", text, spans, reporter) for text in request.at)
-    base = sizes_of("--base", request.base, spans, reporter) if request.base else {}
+    places: list[dict[str, Span]] = [{} for _ in (*request.at, "base")]
+    at = tuple(sizes_of("--at", text, p, reporter) for text, p in zip(request.at, places[:-1], strict=True))
+    base = sizes_of("--base", request.base or "", places[-1], reporter)
     tuned = tuple(parse_tuned(request.tuned, reporter)) if request.tuned else ()
     tunes = (*tuned, *(tune for text in request.tunes if (tune := parse_tune(text, reporter))))
     regime = _regime(workspace, request.regime, reporter) if request.regime else None
     reporter.stop_on_errors()
     return plan_rule(
         subject.program, subject.rule, subject.optimizers,
-        Request(at, base, tunes, workspace.unit.tree.span.source.name, spans, regime), reporter,
+        Request(at, base, tunes, workspace.unit.tree.span.source.name, places, regime), reporter,
     )  # fmt: skip
 
 
@@ -183,9 +184,13 @@ def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
                 case nodes.GoalDecl(name):
                     resolve_goal(workspace, name, GOALS, declaration.span, own)
                 case nodes.RuleDecl() | nodes.Derived():
-                    resolve_rule(workspace, _as_declared(declaration), optimizers, own)
+                    rule = resolve_rule(workspace, _as_declared(declaration), optimizers, own)
                     if isinstance(declaration, nodes.Derived):
                         _derivation(workspace, declaration, own)
+                    elif rule and not own.diagnostics and all(p.value for p in declaration.params):
+                        examine_rule(rule, workspace.candidates("dimension", workspace.main), optimizers, own)
+                case nodes.RegimeDecl():
+                    _growths(workspace, declaration, own)
                 case _:
                     pass  # a network that needs arguments is examined where it gets them
     for block in workspace.unit.checks:
@@ -196,6 +201,15 @@ def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
         for regime in (part for joint in block.regimes for part in joint.parts):
             workspace.find("regime", regime.text, workspace.main, regime.span, reporter)
     return reporter.ordered
+
+
+def _growths(workspace: Workspace, regime: nodes.RegimeDecl, reporter: Reporter) -> None:
+    """The dimensions and the growths of a regime. One in which nothing grows is of use beside others."""
+    name, own = nodes.Path(regime.name, span=regime.span), Reporter()
+    resolve_regime(workspace, nodes.Joint((name,), span=regime.span), own)
+    reporter.take(d for d in own.diagnostics if d.code is not codes.NOTHING_GROWS)
+    for growth in regime.growths:
+        workspace.find("dimension", growth.dim, workspace.main, growth.span, reporter)
 
 
 def _derivation(workspace: Workspace, derived: nodes.Derived, reporter: Reporter) -> None:
@@ -252,8 +266,8 @@ def fingerprint(workspace: Workspace, operands: Operands, request: PlanRequest) 
     return hashlib.sha256("\0".join((*texts, repr(operands), repr(asked))).encode()).hexdigest()
 
 
-def sizes_of(option: str, text: str, spans: dict[str, Span], reporter: Reporter) -> Mapping[str, Fraction]:
-    """The sizes that an option names, and where."""
+def sizes_of(option: str, text: str, places: dict[str, Span], reporter: Reporter) -> Mapping[str, Fraction]:
+    """The sizes that an option names; notes where."""
     sizes: dict[str, Fraction] = {}
     for size in parse_sizes(Source(option, text)) if text.strip() else ():
         if size.value is None or size.name in sizes:
@@ -261,5 +275,5 @@ def sizes_of(option: str, text: str, spans: dict[str, Span], reporter: Reporter)
             reporter.report(codes.CONTRADICTION, f"`{size.name}` {what}", size.span)
         else:
             sizes[size.name] = to_number(size.value, reporter)
-            spans[size.name] = size.span
+            places[size.name] = size.span
     return sizes

@@ -39,7 +39,7 @@ def starter(operands: Operands, file: str) -> str:
     """
     workspace, reporter = load_standard(), Reporter()
     chooser = Chooser(workspace, reporter)
-    rule, network = chooser.ref("rule", operands.rule), chooser.ref("network", operands.network)
+    rule, network = chooser.ref("rule", operands.rule, "--rule"), chooser.ref("network", operands.network, "--network")
     reporter.stop_on_errors()
     assert rule is not None
     assert network is not None

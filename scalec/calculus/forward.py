@@ -60,10 +60,10 @@ TERMS: tuple[TermName, ...] = ("init", "propagating", "effective")
 
 
 class UnsupportedError(Exception):
-    """No transfer function covers this: `reason` says what."""
+    """No transfer function covers this: `reason` says what, `helps` what could be done about it."""
 
-    def __init__(self, value: str, reason: str) -> None:
-        self.value, self.reason = value, reason
+    def __init__(self, value: str, reason: str, *helps: str) -> None:
+        self.value, self.reason, self.helps = value, reason, helps
         super().__init__(f"{value}: {reason}")
 
 

@@ -103,7 +103,10 @@ def _require_samples(world: World) -> None:
     batch = world.order(world.structure.batch, "batch", "count")
     for tensor, weight in world.weights.items():
         if weight.share is not None and not world.one <= batch * weight.share:
-            raise UnsupportedError(tensor, "reached by less than one sample of a step's batch")
+            raise UnsupportedError(
+                tensor, "reached by less than one sample of a step's batch",
+                "let the batch grow too: `batch = B` where the input enters the network, and `B ~ s` in the regime",
+            )  # fmt: skip
 
 
 def _steps(world: World, beyond_proof: bool) -> Iterator[Step]:

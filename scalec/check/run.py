@@ -117,7 +117,8 @@ def _verdict(goal: Goal, found: Iterable[Finding]) -> Verdict:
 
 
 def _undetermined(program: Program, regime: Regime, goals: tuple[Goal, ...], error: UnsupportedError) -> Report:
-    note = Diagnostic(codes.NO_TRANSFER, f"`{error.value}` is {error.reason}; the calculus has no rule for that")
+    message = f"`{error.value}` is {error.reason}; the calculus has no rule for that"
+    note = Diagnostic(codes.NO_TRANSFER, message, helps=error.helps)
     verdicts: dict[str, Verdict] = {goal.name: "undetermined" for goal in goals}
     return Report(program.name, regime, verdicts, (), (), (), {}, notes=(note,))
 

@@ -21,7 +21,9 @@ def report_text(report: Report, *, steps: bool = False) -> str:
     lines = [f"{report.network} as {growth}", ""]
     last = max((t.step for t in report.terms), default=0)
     first = min((f.since for f in report.findings if f.diagnostic.code is codes.STABLE_TRAINING), default=last)
-    for step in range(last + 1) if steps else [min(first, last)]:
+    if not report.terms:
+        lines += [f"{_last(report, last)}", ""]
+    for step in range(last + 1) if steps else [min(first, last)] if report.terms else ():
         unstable = ", the first that is unstable" if step == first else ""
         lines += [f"step {step}{unstable}" if step < last else _last(report, step), *_table(report, step), ""]
     lines += _verdicts(report)

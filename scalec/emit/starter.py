@@ -84,7 +84,7 @@ def _is_whole(program: Program, wide: int) -> bool:
     reporter = Reporter()
     free = [d.name for d in program.dimensions if d.default is None and d.fixed is None]
     sizes = {name: Fraction(1 if name in program.shares else wide) for name in free}
-    plan_sizes.target(program, sizes, {}, reporter)
+    plan_sizes.target(program, sizes, {}, {}, reporter)
     return not reporter.diagnostics
 
 

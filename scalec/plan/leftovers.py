@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from scalec import catalogue as codes
@@ -67,8 +67,9 @@ class Leftovers:
                 reporter.report(
                     codes.TUNE,
                     f"`{tune.shown}` matches nothing in network `{program.name}`",
-                    tune.place,
+                    tune.span,
                     notes=[_what_there_is("tensor", program)],
+                    helps=did_you_mean(tune.selector or "", _tunable(program)),
                 )
 
 
@@ -104,6 +105,13 @@ def listed(paths: Iterable[str]) -> str:
     every: Sequence[str] = tuple(paths)
     shown = ", ".join(f"`{p}`" for p in every[:SHOWN])
     return shown if len(every) <= SHOWN else f"{shown} and {len(every) - SHOWN} more"
+
+
+def _tunable(program: Program) -> Iterator[str]:
+    """What a tuned value may be said of."""
+    for tensor in program.tensors:
+        yield from (tensor.path, tensor.role)
+    yield from (role for site in program.sites for role in site.roles)
 
 
 def _what_there_is(kind: nodes.Kind, program: Program) -> str:

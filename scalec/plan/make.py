@@ -46,7 +46,7 @@ OF_THE_RUN = frozenset(words.RUN_ATTRIBUTES) - frozenset(ATTRIBUTES)  # batch, s
 class Request:
     """What the user asked for beside the rule: sizes, base sizes, tuned values.
 
-    `spans` points at the text that named a size, for diagnostics; `file` is what the plan calls itself.
+    `places` are where each of `at`, and then `base`, names its sizes; `file` is what the plan calls itself.
     `regime` is the one that `under` clauses are held against, None to tell it by what moved. With a `cell` of
     directions no size has a number, so that laws need no base and values no anchor; conditions are decided in the
     limit there. `partial`: what the rule does not say is 1, and has no origin.
@@ -56,7 +56,7 @@ class Request:
     base: Mapping[str, Fraction] = field(default_factory=dict)
     tunes: Sequence[Tune] = ()
     file: str = "<string>"
-    spans: Mapping[str, Span] = field(default_factory=dict)
+    places: Sequence[Mapping[str, Span]] = ()
     regime: Regime | None = None
     cell: Cell | None = None
     partial: bool = False
@@ -107,6 +107,7 @@ class _Planner:
         self.shared: dict[object, PlannedTensor] = {}
         self.shared_sites: dict[object, dict[str, Quantity]] = {}
         self.run: dict[str, Quantity] = {}
+        *self.places, self.base_places = request.places or [{}] * (len(request.at) + 1)
         self.named = self._base()
         self.base = size_table.complete(program, self.named)
         targets = [] if request.cell else size_table.shown(program, request.at, self.named, self.base)
@@ -118,8 +119,9 @@ class _Planner:
         self.dimensions: dict[str, Formula] = {d.name: f.symbol("size", d.name) for d in program.dimensions}
 
     def plan(self) -> Plan:
-        for given in self.request.at:
-            size_table.check_names(self.program, given, self.request.spans, self.reporter)
+        asked = tuple(zip(self.request.at, self.places, strict=True))
+        for given, places in asked:
+            size_table.check_names(self.program, given, places, self.reporter)
         report_unknown_blocks(self.selection, self.program, self.reporter)
         run = self._plan_run()
         self._demand(run)
@@ -127,7 +129,7 @@ class _Planner:
         sites = tuple(self._site(s) for s in self.program.sites)
         self._report_leftovers(tensors)
         self.reporter.stop_on_errors()
-        sizes = tuple(size_table.target(self.program, g, self.named, self.reporter) for g in self.request.at)
+        sizes = tuple(size_table.target(self.program, g, self.named, p, self.reporter) for g, p in asked)
         self.reporter.stop_on_errors()
         freed = dict.fromkeys((*self.named, *(name for given in self.request.at for name in given)))
         made = Plan(
@@ -158,7 +160,7 @@ class _Planner:
             if size.value is not None and size.name in self.program.dimension:
                 named[size.name], spans[size.name] = to_number(size.value, self.reporter), size.span
         size_table.check_names(self.program, named, spans, self.reporter)
-        size_table.check_names(self.program, self.request.base, self.request.spans, self.reporter)
+        size_table.check_names(self.program, self.request.base, self.base_places, self.reporter)
         self.reporter.stop_on_errors()
         return named | dict(self.request.base)
 

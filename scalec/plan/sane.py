@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from math import isfinite
 
@@ -11,7 +11,8 @@ from scalec.diagnostics import Reporter
 from scalec.plan.model import Plan, Quantity
 from scalec.plan.sizes import within
 
-NOT_NEGATIVE = ("init.std", "lr", "eps", "wd")
+NOT_NEGATIVE = ("init.std", "lr", "eps", "wd", "final_lr", "warmup", "clip")
+OF_ONE = ("beta1", "beta2", "momentum")  # what is kept of the past: 0 or more, less than 1
 
 
 def check_values(plan: Plan, reporter: Reporter) -> None:
@@ -20,7 +21,14 @@ def check_values(plan: Plan, reporter: Reporter) -> None:
         if not within(size):
             reporter.report(codes.NOT_INTEGER, f"the base size of `{name}` is beyond 2^53")
     reporter.stop_on_errors()
-    for name, path, quantity in _quantities(plan):
+    run = {name: q for name, q in plan.run.items() if isinstance(q, Quantity)}
+    _check(plan, ((name, "run", q) for name, q in run.items()), reporter)
+    reporter.stop_on_errors()  # what the run says, tensors start from
+    _check(plan, _quantities(plan), reporter)
+
+
+def _check(plan: Plan, quantities: Iterable[tuple[str, str, Quantity]], reporter: Reporter) -> None:
+    for name, path, quantity in quantities:
         for sizes in plan.shown:
             reason = _reason(plan, name, quantity, sizes)
             if reason:
@@ -32,7 +40,6 @@ def check_values(plan: Plan, reporter: Reporter) -> None:
 
 def _quantities(plan: Plan) -> Iterator[tuple[str, str, Quantity]]:
     """Attribute, first path that has it, quantity; what tensors share comes once."""
-    yield from ((name, "run", q) for name, q in plan.run.items() if isinstance(q, Quantity))
     shared = {id(t.numbers): t for t in reversed(plan.tensors)}
     for t in reversed(shared.values()):
         yield from ((name, t.tensor.path, q) for name, q in t.numbers.items())
@@ -50,4 +57,9 @@ def _reason(plan: Plan, name: str, quantity: Quantity, sizes: Mapping[str, Fract
         return "no number"
     if not all(map(isfinite, numbers)):
         return "not finite"
-    return f"{numbers[0]:g}, and cannot be negative" if name in NOT_NEGATIVE and numbers[0] < 0 else ""
+    attribute = name.rpartition(".")[2]  # of the run's `muon.lr`
+    if {name, attribute} & {*NOT_NEGATIVE} and numbers[0] < 0:
+        return f"{numbers[0]:g}, and cannot be negative"
+    if attribute in OF_ONE and not all(0 <= number < 1 for number in numbers):
+        return f"{numbers[0]:g}, and must be 0 or more and less than 1"
+    return ""

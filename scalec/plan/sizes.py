@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 
 from scalec import catalogue as codes
@@ -97,7 +97,13 @@ def _exact(formula: Formula, sizes: Sizes) -> Fraction | None:
         return None
 
 
-def target(program: Program, given: Mapping[str, Fraction], base: Mapping[str, Fraction], reporter: Reporter) -> Sizes:
+def target(
+    program: Program,
+    given: Mapping[str, Fraction],
+    base: Mapping[str, Fraction],
+    places: Mapping[str, Span],
+    reporter: Reporter,
+) -> Sizes:
     """The sizes of one `--at`: what it names, else the base's, else the default's; integers where built with."""
     sizes = complete(program, given, base)
     missing = [d.name for d in program.dimensions if d.name not in sizes]
@@ -113,11 +119,12 @@ def target(program: Program, given: Mapping[str, Fraction], base: Mapping[str, F
     for what, formula in _built_with(program):
         number = _exact(formula, sizes)
         if number is None or number.denominator != 1 or not 1 <= number <= LARGEST:
-            values = ", ".join(f"{s.name} = {sizes[s.name]}" for s in symbols(formula))
+            behind = _behind(program, formula, {*given, *base})
             reporter.report(
                 codes.NOT_INTEGER,
                 f"{what} is `{plain(formula)}`{'' if number is None else f' = {number}'}, not a positive integer",
-                notes=[f"with {values}"],
+                next((places[name] for name in behind if name in places), None),
+                notes=[f"with {', '.join(_spelled(name, size, sizes) for name, size in behind.items())}"],
             )
     for density, path in {t.density: t.path for t in program.tensors}.items():
         number = _exact(density, sizes)
@@ -125,19 +132,40 @@ def target(program: Program, given: Mapping[str, Fraction], base: Mapping[str, F
             reporter.report(
                 codes.OPTION, f"the density of `{path}` is `{plain(density)}` = {number}, not a number of (0, 1]"
             )
-    _check_copies(program, sizes, reporter)
+    _check_copies(program, sizes, places, reporter)
     return sizes
 
 
-def _check_copies(program: Program, sizes: Sizes, reporter: Reporter) -> None:
+def _behind(program: Program, formula: Formula, named: Collection[str]) -> dict[str, Formula | None]:
+    """The dimensions that a size is made of, with the defaults that they follow, down to those that are named."""
+    found: dict[str, Formula | None] = {}
+    waiting = [formula]
+    while waiting:
+        for s in symbols(waiting.pop()):
+            default = None if s.name in named else program.dimension[s.name].default
+            if s.name not in found:
+                found[s.name] = default
+                waiting += [default] if default else []
+    return found
+
+
+def _spelled(name: str, default: Formula | None, sizes: Sizes) -> str:
+    """`H = N/64 = 25/8`, or `N = 200`."""
+    said = "" if default is None or not symbols(default) else f"{plain(default)} = "
+    return f"{name} = {said}{sizes[name]}"
+
+
+def _check_copies(program: Program, sizes: Sizes, places: Mapping[str, Span], reporter: Reporter) -> None:
     """A sample meets at most as many copies as there are."""
     met = Structure(program).axes
     for name, there in dict.fromkeys((a.name, a.count) for tensor in program.tensors for a in tensor.axes):
         number, most = _exact(met[name], sizes), _exact(there, sizes)
         if number is not None and most is not None and number > most:
+            named = (s.name for size in (met[name], there) for s in symbols(size))
             reporter.report(
                 codes.CONTRADICTION,
                 f"`{plain(met[name])}` = {number} of `{name}` cannot be active: there are `{plain(there)}` = {most}",
+                next((places[n] for n in named if n in places), None),
             )
 
 

@@ -40,6 +40,10 @@ class Tune:
         return Origin(self.place.source.name if self.place else OPTION, self.text, self.place)
 
     @property
+    def span(self) -> Span:
+        return self.place or Span(Source(OPTION, self.text), 0, len(self.text))
+
+    @property
     def shown(self) -> str:
         return self.text if self.place else f"{OPTION} {self.text}"
 
@@ -87,7 +91,7 @@ def _read(span: Span, place: Span | None, reporter: Reporter) -> Tune | None:
     name, equals, right = span.text.partition("=")
     left = name.strip().replace('"', "")
     attribute = next((a for a in sorted(NUMERIC, key=len, reverse=True) if left == a or left.endswith(f".{a}")), None)
-    if not equals or attribute is None:
+    if attribute is None:
         reporter.report(
             codes.TUNE,
             f"cannot tune `{left}`",
@@ -95,6 +99,9 @@ def _read(span: Span, place: Span | None, reporter: Reporter) -> Tune | None:
             helps=did_you_mean(left.rpartition(".")[2], NUMERIC),
             notes=[f"a value starts an attribute: {', '.join(NUMERIC)}"],
         )
+        return None
+    if not equals or not right.strip():
+        reporter.report(codes.TUNE, f"`{left}` is given no value", span, helps=[f"`{left}=0.01`, say"])
         return None
     try:
         value = to_number(parse_expression(Source(OPTION, right.strip())), Reporter())

@@ -407,7 +407,9 @@ class Builder(Streams):
                 helps=[f"`let NAME = {{ {kind}(...) ... }}` makes a side stream that later blocks read"],
             )
         reads = at.spec.opens == "no" and not at.spec.modifier
-        if reads and not x.name and not self.broken:
+        if reads and not x.name:
+            if self.broken:
+                self.reporter.stop_on_errors()  # what makes the stream is left out for a mistake
             self.reporter.fail(codes.BLOCK_PLACE, f"there is nothing yet that `{kind}` could read", at.node.span)
         if at.spec.opens == "yes" and at.place.within:
             at.options["argument"] = self.argument(at.name, at.path)

@@ -82,7 +82,7 @@ def _check_ends(network: NetworkDef, reporter: Reporter) -> None:
             span,
             helps=[f"begin with one of {', '.join(f'`{k}`' for k in first)}"],
         )
-    if not blocks or blocks[-1].kind != "readout":
+    if all(block.kind != "readout" for block in blocks):
         span = blocks[-1].span if blocks else network.span
         reporter.report(codes.BLOCK_PLACE, "a network ends with `readout(SIZE)`", span)
     for block in blocks[1:]:
@@ -156,6 +156,11 @@ def check_identifier(name: str, span: Span, reporter: Reporter) -> None:
 
 
 # ---- blocks and options ----------------------------------------------------------------------
+def _with_flag(name: str) -> tuple[str, ...]:
+    """The blocks that have a flag of this name."""
+    return tuple(spec.kind for spec in BLOCKS.values() if any((o.name, o.kind) == (name, "flag") for o in spec.options))
+
+
 class _Reader:
     """Reads blocks and options against the table, with the network's dimensions in scope."""
 
@@ -218,6 +223,7 @@ class _Reader:
     def _options(self, builder: Builder, node: nodes.Block, spec: BlockSpec) -> dict[str, OptionValue]:
         known = {o.name: o for o in spec.options}
         given: dict[str, OptionValue] = {}
+        unknown = False
         positional = iter(sorted((o for o in spec.options if o.position is not None), key=lambda o: o.position or 0))
         for argument in node.arguments:
             bare = argument.value.text if isinstance(argument.value, nodes.Name) and not argument.name else None
@@ -225,9 +231,11 @@ class _Reader:
                 option = known[bare]
                 value: OptionValue = True
             else:
-                found = known.get(argument.name) if argument.name else next(positional, None)
+                foreign = bare is not None and bare not in self.scope and bool(_with_flag(bare))
+                found = known.get(argument.name) if argument.name else None if foreign else next(positional, None)
                 if found is None:
                     self._unknown_option(spec, argument)
+                    unknown = True
                     continue
                 option, value = found, self._option_value(builder, spec, found, argument)
             if option.name in given:
@@ -239,6 +247,8 @@ class _Reader:
             if option.default is not None:
                 given[option.name] = option.default
             elif not option.optional:
+                if unknown:
+                    self.reporter.stop_on_errors()  # it may be what one of them was to be
                 self.reporter.fail(
                     codes.OPTION,
                     f"`{spec.kind}` needs `{option.name}`",
@@ -281,7 +291,7 @@ class _Reader:
                 f"`{option.name}` of `{spec.kind}` names no side stream: `{text}`",
                 value.span,
                 notes=(f"those named before it are {named}",) if named else ("none is named before it",),
-                helps=did_you_mean(text, builder.streams) or (f"`let {option.name} = {{ ... }}` makes one",),
+                helps=did_you_mean(text, builder.streams) or (f"`let {text} = {{ ... }}` before it makes one",),
             )
         builder.heard.add(text)
         return text
@@ -296,10 +306,11 @@ class _Reader:
         value = argument.value
         text = argument.name or (expression_text(value) if not isinstance(value, tuple) else "[...]")
         names = [o.name for o in spec.options]
+        owners = ", ".join(f"`{kind}`" for kind in _with_flag(text))
         self.reporter.report(
             codes.OPTION,
             f"`{spec.kind}` has no option `{text}`",
             argument.span,
-            helps=did_you_mean(text, names),
+            helps=did_you_mean(text, names) or ([f"{owners} can be `{text}`"] if owners else ()),
             notes=[f"its options are {', '.join(names) or 'none'}"],
         )

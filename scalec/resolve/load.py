@@ -267,7 +267,7 @@ class _Loader:
                 return None
             return use.target, path, f"{use.target.replace('.', '/')}{SUFFIX}"
         path = (folder or Path()) / use.target
-        reason = _wrong_path(path) or ("" if _is_file(path) else "there is no such file")
+        reason = _wrong_path(path) or ("" if _is_there(path) and path.is_file() else "there is no such file")
         if not reason:
             return self._key(path), path, str(path)
         self.reporter.report(codes.FILE_NOT_FOUND, f"cannot use `{use.target}`: {reason}", use.span)
@@ -284,7 +284,8 @@ def check_path(path: Path, suffix: str = SUFFIX, kind: str = "rule file") -> Non
     """Raises ScalecError for a path that names no file of that kind: it is not even opened."""
     reason = _wrong_path(path, suffix)
     if reason:
-        Reporter().fail(codes.FILE_NOT_FOUND, f"`{path}` is not a {kind}: {reason}")
+        nothing = "" if _is_there(path) else ", and nothing is there"
+        Reporter().fail(codes.FILE_NOT_FOUND, f"`{path}` is not a {kind}: {reason}{nothing}")
 
 
 def _wrong_path(path: Path, suffix: str = SUFFIX) -> str:
@@ -296,9 +297,9 @@ def _wrong_path(path: Path, suffix: str = SUFFIX) -> str:
     return "" if path.suffix == final.suffix == suffix else f"its name does not end in `{suffix}`"
 
 
-def _is_file(path: Path) -> bool:
-    """Whether it is an ordinary file; a name that the system refuses is none."""
+def _is_there(path: Path) -> bool:
+    """Whether anything is called so; a name that the system refuses is none."""
     try:
-        return path.is_file()
+        return path.exists()
     except OSError:
         return False

@@ -15,6 +15,13 @@ from scalec.syntax import nodes
 OTHER = "other"
 FAMILIES = ("sgd", "entrywise", "spectral", OTHER)
 DECAYS = ("torch", "independent", "l2", "none")
+CHOSEN = {"update": ("update family", FAMILIES), "decay": ("decay", DECAYS)}
+NEEDED = {
+    "update": f"`update FAMILY`, one of {', '.join(FAMILIES)}",
+    "decay": f"`decay KIND`, one of {', '.join(DECAYS)}",
+    "class": "`class torch.optim.NAME`",
+    "uses": "`uses lr, wd`: the attributes that the class takes",
+}
 ATTRIBUTES = ("lr", "eps", "wd", "beta1", "beta2", "momentum")
 CLASS_PREFIX = "torch.optim."
 # How a class makes an update from a matrix of gradients, where the emitter can write its step out for many at
@@ -99,19 +106,14 @@ def _build(
     declaration: nodes.OptimizerDecl, settings: dict[str, nodes.Setting], reporter: Reporter, allowed: tuple[str, ...]
 ) -> Optimizer | None:
     before = len(reporter.diagnostics)
-    for needed in ("update", "class", "uses", "decay"):
+    for needed, example in NEEDED.items():
         if needed not in settings:
-            reporter.report(
-                codes.OPTIMIZER,
-                f"optimizer `{declaration.name}` does not say its `{needed}`",
-                declaration.span,
-            )
-    if len(reporter.diagnostics) > before:
-        return None
-    update, decay, klass, uses = (settings[k] for k in ("update", "decay", "class", "uses"))
-    _check_word("update family", update, FAMILIES, reporter)
-    _check_word("decay", decay, DECAYS, reporter)
-    for size in uses.sizes:
+            said = f"optimizer `{declaration.name}` does not say its `{needed}`"
+            reporter.report(codes.OPTIMIZER, said, declaration.span, helps=[example])
+    for kind, (what, known) in CHOSEN.items():
+        if kind in settings:
+            _check_word(what, settings[kind], known, reporter)
+    for size in settings["uses"].sizes if "uses" in settings else ():
         if size.name not in ATTRIBUTES:
             reporter.report(
                 codes.UNKNOWN_WORD,
@@ -120,6 +122,9 @@ def _build(
                 helps=did_you_mean(size.name, ATTRIBUTES),
                 notes=[f"it may use {', '.join(ATTRIBUTES)}"],
             )
+    if len(reporter.diagnostics) > before:
+        return None
+    update, decay, klass, uses = (settings[k] for k in NEEDED)
     assert klass.ref is not None
     for word in (*klass.ref.path.split("."), *(a.name or "" for a in klass.ref.arguments)):
         if iskeyword(word) or word.startswith("_"):

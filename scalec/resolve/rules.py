@@ -248,17 +248,15 @@ class _Flattener:
                 helps=did_you_mean(statement.attribute, known),
             )
             return
-        choices = attributes[statement.attribute]
-        if choices and not (
-            statement.op == "=" and isinstance(statement.value, nodes.Name) and statement.value.text in choices
-        ):
+        choices, text = attributes[statement.attribute], expression_text(statement.value)
+        if choices and not (statement.op == "=" and isinstance(statement.value, nodes.Name) and text in choices):
+            is_word = statement.op == "="
             self.reporter.report(
                 codes.UNKNOWN_WORD,
-                f"`{statement.attribute}` is a word, not {expression_text(statement.value)!r}"
-                if statement.op == "="
-                else f"`{statement.attribute}` is a word and takes `=` only",
-                statement.span,
-                helps=[f"one of {', '.join(f'`{statement.attribute} = {c}`' for c in choices)}"],
+                f"`{statement.attribute}` " + (f"cannot be `{text}`" if is_word else "is a word and takes `=` only"),
+                statement.value.span if is_word else statement.span,
+                notes=[f"it is one of {', '.join(choices)}"],
+                helps=did_you_mean(text, choices),
             )
 
     def _unsupported(self, what: str, span: Span) -> None:

@@ -17,8 +17,11 @@ Scope = Callable[[str], Formula | None]
 FUNCTIONS = ("sqrt", "min", "max", "log", "log2")
 
 
-def to_formula(expr: nodes.Expr, scope: Scope, known: Iterable[str], reporter: Reporter) -> Formula:
-    """The exact formula of an expression. `known` are the names to suggest; raises ScalecError."""
+def to_formula(expr: nodes.Expr, scope: Scope, known: Iterable[str] | None, reporter: Reporter) -> Formula:
+    """The exact formula of an expression. `known` are the names to suggest, None where only numbers have a meaning.
+
+    Raises ScalecError.
+    """
     try:
         return _Evaluator(scope, known, reporter).visit(expr)
     except f.FormulaError as error:
@@ -27,7 +30,7 @@ def to_formula(expr: nodes.Expr, scope: Scope, known: Iterable[str], reporter: R
 
 def to_number(expr: nodes.Expr, reporter: Reporter) -> Fraction:
     """The exact value of an expression without names."""
-    value = f.as_number(to_formula(expr, lambda name: None, (), reporter))
+    value = f.as_number(to_formula(expr, lambda name: None, None, reporter))
     if value is None:
         reporter.fail(codes.EXPRESSION, "a rational number is needed here", expr.span)
     return value
@@ -49,7 +52,7 @@ def is_sum(expr: nodes.Expr) -> nodes.Expr | None:
 
 
 class _Evaluator:
-    def __init__(self, scope: Scope, known: Iterable[str], reporter: Reporter) -> None:
+    def __init__(self, scope: Scope, known: Iterable[str] | None, reporter: Reporter) -> None:
         self.scope = scope
         self.known = known
         self.reporter = reporter
@@ -79,8 +82,10 @@ class _Evaluator:
         value = self.scope(text)
         if value is not None:
             return value
+        if self.known is None:
+            self.reporter.fail(codes.EXPRESSION, f"`{text}` is no number", span)
         known = tuple(self.known)
-        notes = (f"known here: {', '.join(known)}",) if known else ("only numbers can stand here",)
+        notes = (f"known here: {', '.join(known) or 'nothing but numbers'}",)
         self.reporter.fail(
             codes.EXPRESSION, f"`{text}` is no size here", span, notes=notes, helps=did_you_mean(text, known)
         )

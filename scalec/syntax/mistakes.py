@@ -100,7 +100,8 @@ class Place:
         return not self.open and next((s.text for s in reversed(self.before) if s.text in TOP), "") == keyword
 
 
-TOP = frozenset({"use", "dim", "regime", "network", "optimizer", "rule", "law", "goal", "check"})
+DECLARATIONS = ("use", "dim", "regime", "network", "optimizer", "rule", "law", "goal", "check")
+TOP = frozenset(DECLARATIONS)
 CLAUSES = frozenset({"tensor", "site", "run"})
 
 
@@ -255,6 +256,24 @@ MISTAKES: tuple[Mistake, ...] = (
         ("network n { attention heads = H }", "network n { embed(V) norm(rms) mlp width = F }"),
     ),
     Mistake(
+        "`repeat` says how often",
+        "write `repeat L {{ ... }}`, or `repeat 3 {{ ... }}`",
+        lambda p: p.last == "repeat" and p.found == "{",
+        ("network n { repeat { norm(rms) } }",),
+    ),
+    Mistake(
+        "a condition compares",
+        "write `where density < 1`, or `where fan_out > fan_in and experts > 1`",
+        lambda p: p.found in {"{", "and", "or", "}"} and {"<", "<=", ">=", "^"} <= p.expected,
+        ("rule r { tensor * where density { lr ~ 1 } }", "rule r { require N and L > 1 }", "rule r { valid params }"),
+    ),
+    Mistake(
+        "`{last}{found}` is not part of the language",
+        "`=` sets a value, `~` a law, `*=` multiplies a value and `*~` a law",
+        lambda p: p.last in ASSIGN and p.found in {"=", "~", "*"},
+        ("rule r { tensor * { lr =~ 1 } }", "rule r { tensor * { lr ~= 1 } }", "rule r { tensor * { lr ~* N } }"),
+    ),
+    Mistake(
         "`{last}` selects nothing",
         "write `{last} * {{ ... }}` for all, or name roles, shape classes or parameters",
         lambda p: p.last in {"tensor", "site"} and p.found == "{",
@@ -291,7 +310,7 @@ MISTAKES: tuple[Mistake, ...] = (
     ),
     Mistake(
         "`{found}` begins no declaration",
-        "a declaration begins with `use`, `dim`, `regime`, `network`, `optimizer`, `rule`, `law` or `check`",
+        f"a declaration begins with {', '.join(f'`{word}`' for word in DECLARATIONS[:-1])} or `{DECLARATIONS[-1]}`",
         lambda p: p.found != "" and p.keywords >= TOP,
         ("import std.dims", "def r { }", "lr ~ 1", "dim N 4", "{ }"),
     ),

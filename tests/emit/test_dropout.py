@@ -49,7 +49,7 @@ def test_no_order_moves_with_dropout() -> None:
     [
         ("dropout(1)", "SC307 `p` is 1, not a number of [0, 1)"),
         ("dropout(-1/2)", "SC307 `p` is -1/2, not a number of [0, 1)"),
-        ("dropout(N)", "SC301 `N` is no size here"),
+        ("dropout(N)", "SC301 `N` is no number"),
         ("dropout()", "SC101"),
         ("mlp(width = F, dropout = 3)", "SC307 `dropout` is 3, not a number of [0, 1)"),
     ],

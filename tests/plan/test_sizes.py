@@ -6,7 +6,11 @@ from fractions import Fraction
 
 import pytest
 
+from scalec.diagnostics import ScalecError
+from scalec.operands import Operands
+from scalec.pipeline import PlanRequest, plan
 from scalec.plan.model import Plan
+from scalec.resolve.load import load_standard
 from tests.planning import diagnostics, order, plan_of, said, value
 
 GPT = "rule mine extends mup { base N = 64, L = 2 }"
@@ -70,7 +74,7 @@ def test_a_named_dimension_is_freed_from_its_default() -> None:
         ("N=128,N=256", "SC305 `N` is given twice"),
         ("N", "SC305 `N` has no value"),
         ("N=sqrt(2)", "SC301 a rational number is needed here"),
-        ("N=L", "SC301 `L` is no size here"),
+        ("N=L", "SC301 `L` is no number"),
         ("N==3", "SC101 `==`"),
     ],
 )
@@ -111,3 +115,25 @@ def test_without_a_size_the_plan_holds_formulas_alone() -> None:
     plan = plan_of(GPT, (), network="gpt", optimizer="adamw")
     assert plan.sizes == ()
     assert order(plan, "readout.lr") == -1
+
+
+@pytest.mark.parametrize(
+    ("at", "base", "place"),
+    [
+        (("N=64", "N=64,L=0"), "N=64", ("--at", 5, "L=0")),
+        (("N=64,L=2",), "N=-1", ("--base", 0, "N=-1")),
+        (("N=100",), "L=2,N=64", ("--at", 0, "N=100")),
+    ],
+)
+def test_a_size_is_blamed_where_it_is_named(at: tuple[str, ...], base: str, place: tuple[str, int, str]) -> None:
+    with pytest.raises(ScalecError) as raised:
+        plan(load_standard(), Operands("mup", "gpt", "adamw"), PlanRequest(at, base))
+    span = raised.value.diagnostics[0].span
+    assert span is not None
+    assert (span.source.name, span.start, span.text) == place
+
+
+def test_the_defaults_behind_a_size_are_told() -> None:
+    with pytest.raises(ScalecError) as raised:
+        plan(load_standard(), Operands("mup", "gpt", "adamw"), PlanRequest(("N=200,L=1",), "N=64"))
+    assert raised.value.diagnostics[0].notes == ("with H = N/64 = 25/8, N = 200",)

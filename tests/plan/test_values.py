@@ -112,10 +112,11 @@ def test_sites_and_the_run_are_tuned_too() -> None:
         ("momentum=0.9", "SC405 `--tune momentum=0.9` matches nothing in network `mlp`"),
         ("linear.momentum=0.9", "SC405 `--tune linear.momentum=0.9` matches nothing in network `mlp`"),
         ("lrr=1", "SC405 cannot tune `lrr`"),
-        ("lr", "SC405 cannot tune `lr`"),
+        ("lr", "SC405 `lr` is given no value"),
         ("linear.init=zero", "SC405 cannot tune `linear.init`"),
-        ("lr=N", "SC301 `N` is no size here"),
+        ("lr=N", "SC301 `N` is no number"),
         ("lr=-1", "SC301 `lr` of `run` is -1, and cannot be negative"),
+        ("beta1=1", "SC301 `beta1` of `run` is 1, and must be 0 or more and less than 1"),
     ],
 )
 def test_a_tuned_value_that_reaches_nothing_is_a_mistake(tune: str, message: str) -> None:

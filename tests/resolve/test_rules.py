@@ -18,9 +18,9 @@ NEAR = [
     ("tensor * { init.sdt ~ 1 }", "a tensor has no attribute `init.sdt`", "did you mean `init.std`"),
     ("site logits { lr ~ 1 }", "a site has no attribute `lr`", ""),
     ("run { warm_up = 20 }", "a run has no attribute `warm_up`", "did you mean `warmup`"),
-    ("tensor * { init = zeros }", "`init` is a word, not 'zeros'", "one of `init = normal`"),
-    ("tensor * { wd.kind ~ torch }", "`wd.kind` is a word and takes `=` only", "one of `wd.kind = independent`"),
-    ("run { schedule = 3 }", "`schedule` is a word, not '3'", "one of `schedule = constant`"),
+    ("tensor * { init = zeros }", "`init` cannot be `zeros`", "did you mean `zero`"),
+    ("tensor * { wd.kind ~ torch }", "`wd.kind` is a word and takes `=` only", ""),
+    ("run { schedule = 3 }", "`schedule` cannot be `3`", ""),
 ]
 
 
