@@ -18,9 +18,6 @@ LIMIT = Code(
     "40 digits and a power of ten up to 300; an exponent is at most 100 in size, its denominator at most a million. "
     "A rule has at most 50 generations of ancestors, a file uses at most 200 others, a network has at most 200 sizes.",
 )
-NOT_SUPPORTED = Code(
-    "SC103", "not-supported-yet", "error", "The language has this, this version of scalec does not yet."
-)
 NOT_TEXT = Code("SC104", "not-text", "error", "A rule file is UTF-8 text without NUL bytes.")
 UNREADABLE = Code(
     "SC105",
@@ -220,6 +217,13 @@ TIED_CHOICE = Code(
     "Experts are chosen by their scores. A router that starts at zero scores all of them the same, so that the first "
     "few by number are chosen for every input, and only these learn. With all experts active nothing is chosen.",
 )
+SOLVE = Code(
+    "SC414",
+    "solve",
+    "error",
+    "`ATTRIBUTE solves LAW ~ ORDER` takes the one law of the attribute that lets the value of LAW move as ORDER, with all "
+    "else as the rule says it. Without such a law, or with several, scalec does not guess.",
+)
 
 # ---- SC5xx: findings of `check` --------------------------------------------------------------
 STABLE_INIT = Code(
@@ -344,6 +348,14 @@ FROZEN = Code(
     "note",
     "A frozen tensor has no update. Whatever its weights are, pretrained ones too, the calculus takes them as drawn at "
     "random with the spread that the rule says.",
+)
+
+FITTED = Code(
+    "SC522",
+    "fitted",
+    "note",
+    "A law that somebody fitted (`law ... fit`) says how some attribute moves. Verdicts hold of the attribute as it comes "
+    "out; that the law is true is no part of any proof.",
 )
 
 # ---- SC6xx: emission -------------------------------------------------------------------------

@@ -34,13 +34,15 @@ from scalec.plan.orders import scaling
 from scalec.plan.tune import parse_tune, parse_tuned
 from scalec.program.lower import lower
 from scalec.resolve.goals import resolve_goal
+from scalec.resolve.laws import check_law
 from scalec.resolve.load import Workspace, load_text
 from scalec.resolve.networks import resolve_network
 from scalec.resolve.optimizers import resolve_optimizer
 from scalec.resolve.rules import resolve_rule
 from scalec.source import Source, Span
 from scalec.symbolic.dominance import Cell
-from scalec.symbolic.evaluate import to_number
+from scalec.symbolic.evaluate import to_formula, to_number
+from scalec.symbolic.formula import symbol
 from scalec.symbolic.order import Regime
 from scalec.symbolic.regime import resolve_regime
 from scalec.syntax import nodes
@@ -181,6 +183,8 @@ def examine(workspace: Workspace) -> tuple[Diagnostic, ...]:
                         lower(network, own)
                 case nodes.OptimizerDecl(name):
                     resolve_optimizer(workspace, name, own)
+                case nodes.LawDecl():
+                    _law(workspace, declaration, own)
                 case nodes.GoalDecl(name):
                     resolve_goal(workspace, name, GOALS, declaration.span, own)
                 case nodes.RuleDecl() | nodes.Derived():
@@ -210,6 +214,13 @@ def _growths(workspace: Workspace, regime: nodes.RegimeDecl, reporter: Reporter)
     reporter.take(d for d in own.diagnostics if d.code is not codes.NOTHING_GROWS)
     for growth in regime.growths:
         workspace.find("dimension", growth.dim, workspace.main, growth.span, reporter)
+
+
+def _law(workspace: Workspace, law: nodes.LawDecl, reporter: Reporter) -> None:
+    """The names in `law NAME = ...`, and what is done with them."""
+    known = check_law(workspace, law, workspace.main, reporter)
+    reporter.stop_on_errors()
+    to_formula(law.value, lambda name: symbol("size", name), known, reporter)
 
 
 def _derivation(workspace: Workspace, derived: nodes.Derived, reporter: Reporter) -> None:

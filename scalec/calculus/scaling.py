@@ -44,12 +44,14 @@ class TensorScaling:
 class Scaling:
     """A rule on a program: tensors by path, site attributes by (path, attribute); what is not said is 1.
 
-    `clip`: the norm that the gradient of all parameters together is cut to, None where it is not.
+    `clip`: the norm that the gradient of all parameters together is cut to, None where it is not. `fits`: of what
+    hangs on fitted laws, the place, the attribute and the law.
     """
 
     tensors: Mapping[str, TensorScaling]
     sites: Mapping[tuple[str, str], Formula]
     clip: Formula | None = None
+    fits: tuple[tuple[str, str, str], ...] = ()
 
     def training_only(self, tensor: str) -> Scaling:
         """The same rule with every other tensor frozen: what this one causes."""

@@ -96,7 +96,7 @@ def _report(
         {where([a.cell]): a.training.limit.index if a.training.settled else None for a in analyses},
         merge((a.cell, a.rows.norms) for a in analyses),
         alone,
-        tuple(_frozen(analyses)),
+        (*_frozen(analyses), *_fitted(analyses)),
     )
 
 
@@ -107,6 +107,20 @@ def _frozen(analyses: Iterable[Analysis]) -> Iterator[Diagnostic]:
     if paths:
         message = f"{paths[0]} is frozen: its weights are taken as drawn at random"
         yield Diagnostic(codes.FROZEN, message, notes=(f"so are {', '.join(paths[1:])}",) if paths[1:] else ())
+
+
+def _fitted(analyses: Iterable[Analysis]) -> Iterator[Diagnostic]:
+    """What of the rule nobody proved: verdicts are about the numbers that come of it, whatever made them."""
+    places: dict[tuple[str, str], dict[str, None]] = {}
+    for path, attribute, law in (item for a in analyses for item in a.scaling.fits):
+        places.setdefault((law, attribute), {})[f"`{path}`"] = None
+    for (law, attribute), paths in places.items():
+        first, *others = paths
+        notes = ["verdicts hold of these numbers; that they keep the law is not proved"]
+        notes += [f"and of {', '.join(others)}"] if others else []
+        yield Diagnostic(
+            codes.FITTED, f"`{attribute}` of {first} comes of `{law}`, which was fitted", notes=tuple(notes)
+        )
 
 
 def _verdict(goal: Goal, found: Iterable[Finding]) -> Verdict:

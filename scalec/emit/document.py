@@ -36,6 +36,9 @@ class Subject(_Model):
     base: dict[str, int | float]
     sizes: dict[str, int | float]
     cites: list[str] = Field(description="sources of the rule and its ancestors")
+    fitted: dict[str, str] = Field(
+        default_factory=dict, description="laws that were fitted and that no one proved: name to text"
+    )
     regime: str | None = Field(default=None, description="what clauses under a regime were held against")
 
 
@@ -55,7 +58,8 @@ class TensorEntry(_Model):
     convention, `wd_kind` the one in which the rule spoke; `decay_per_step` is the
     share of the weight that decay takes in a step at the peak rate, null where decay goes through a
     normalised update. `order`: exponents of each law; an attribute is left out where its law is no
-    product of powers. `clauses`: the last clause that acted, `file:line`.
+    product of powers. `clauses`: the last clause that acted, `file:line`. `empirical`: the fitted laws that an
+    attribute hangs on.
     """
 
     name: str
@@ -72,6 +76,7 @@ class TensorEntry(_Model):
     optimizer: str | None
     order: dict[str, Exponents]
     clauses: dict[str, str]
+    empirical: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class SiteEntry(_Model):
@@ -85,6 +90,7 @@ class SiteEntry(_Model):
     last: dict[str, float]
     order: dict[str, Exponents]
     clauses: dict[str, str]
+    empirical: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class PlanDocument(_Model):
@@ -95,6 +101,7 @@ class PlanDocument(_Model):
     tensors: list[TensorEntry]
     sites: list[SiteEntry]
     run: dict[str, float | str]
+    run_empirical: dict[str, list[str]] = Field(default_factory=dict)
 
 
 Sizes = Mapping[str, Fraction]
@@ -112,21 +119,24 @@ def plan_document(plan: Plan, sizes: Sizes) -> PlanDocument:
             base={name: plain_number(v) for name, v in plan.base.items()},
             sizes={name: plain_number(v) for name, v in sizes.items()},
             cites=list(plan.sources),
+            fitted={law.name: law.text for law in plan.fitted},
             regime=plan.regime or None,
         ),
         tensors=[at.tensor(t) for t in plan.tensors],
         sites=[at.site(s) for s in plan.sites],
         run={name: v.word if isinstance(v, Choice) else at.value(v) for name, v in plan.run.items()},
+        run_empirical=_fits(plan, {name: v for name, v in plan.run.items() if isinstance(v, Quantity)}),
     )
 
 
 @dataclass(frozen=True)
 class _Said:
-    """What a rule says by attribute: values at a size, exponents of the laws, where it was said."""
+    """What a rule says by attribute: values at a size, exponents of the laws, where it was said, what was fitted."""
 
     values: dict[str, float]
     order: dict[str, Exponents]
     clauses: dict[str, str]
+    empirical: dict[str, list[str]]
 
 
 class _At:
@@ -172,13 +182,21 @@ class _At:
             optimizer=t.optimizer,
             order=said.order,
             clauses=said.clauses,
+            empirical=said.empirical,
         )
 
     def site(self, s: PlannedSite) -> SiteEntry:
         said = self._said(s.numbers)
         ends = {name: self.plan.values(q, self.sizes) for name, q in s.numbers.items()}
         last = {name: values[-1] for name, values in ends.items() if len(values) > 1}
-        return SiteEntry(name=s.site.path, values=said.values, last=last, order=said.order, clauses=said.clauses)
+        return SiteEntry(
+            name=s.site.path,
+            values=said.values,
+            last=last,
+            order=said.order,
+            clauses=said.clauses,
+            empirical=said.empirical,
+        )
 
     def _said(self, numbers: Mapping[str, Quantity]) -> _Said:
         known = self.known.get(id(numbers))
@@ -188,8 +206,13 @@ class _At:
                 {n: self.value(q) for n, q in numbers.items()},
                 {n: order.as_dict() for n, order in laws.items() if order is not None},
                 {n: q.origins[-1].location for n, q in numbers.items() if q.origins},
+                _fits(self.plan, numbers),
             )
         return known
+
+
+def _fits(plan: Plan, numbers: Mapping[str, Quantity]) -> dict[str, list[str]]:
+    return {name: [law.name for law in fits] for name, q in numbers.items() if (fits := plan.fits(q))}
 
 
 def order_of(law: Formula) -> Order | None:

@@ -13,15 +13,21 @@ from scalec.emit.columns import columns, formula_text, plain_number
 from scalec.plan.model import Choice, Plan, PlannedTensor, Quantity
 from scalec.symbolic.formula import as_number, symbol
 
+FIT = " (fit)"  # behind what is empirical
+
 
 @dataclass(frozen=True)
 class Line:
-    """One attribute of some tensors or sites, or of the run: its formula and its value at each size."""
+    """One attribute of some tensors or sites, or of the run: its formula and its value at each size.
+
+    `fits`: the fitted laws that it hangs on.
+    """
 
     attribute: str
     formula: str
     values: tuple[str, ...]
     clause: str
+    fits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,8 @@ class Cells:
     def _line(self, name: str, quantity: Quantity) -> Line:
         values = tuple(" to ".join(map(self.shown, self.plan.values(quantity, sizes))) for sizes in self.columns)
         where = quantity.origins[-1].location if quantity.origins else ""
-        return Line(name, self.spelled(quantity), values, where)
+        fits = tuple(law.name for law in self.plan.fits(quantity))
+        return Line(name, self.spelled(quantity) + (FIT if fits else ""), values, where, fits)
 
 
 def of_run(plan: Plan) -> tuple[str, ...]:
@@ -124,5 +131,6 @@ def footer(plan: Plan) -> list[str]:
             shown = value.word
         else:
             shown = ", ".join(dict.fromkeys(f"{plan.value(value, s):.6g}" for s in sizes)) or formula_text(value)
+            shown += FIT if plan.fits(value) else ""
         lines.append(f"run.{name} = {shown}")
-    return [*lines, *plan.sources]
+    return [*lines, *(f"empirical, not proved: {law.text}" for law in plan.fitted), *plan.sources]

@@ -120,8 +120,13 @@ def comment(text: str, width: int) -> str:
 
 def provenance(origins: Iterable[Origin], width: int) -> tuple[str, ...]:
     """One comment line for each clause that made a value: `# mup: tensor output { lr ~ 1/fan_in }`."""
-    lines = (comment(f"{o.rule}: {o.text}", width - 2) for o in origins)
-    return tuple(f"# {line}" for line in dict.fromkeys(lines))
+    lines = dict.fromkeys(line for o in origins for line in (f"{o.rule}: {o.text}", *_empirical(o)))
+    return tuple(f"# {comment(line, width - 2)}" for line in lines)
+
+
+def _empirical(origin: Origin) -> Iterator[str]:
+    """Nothing that was fitted passes for a rule that was proved."""
+    yield from (f"empirical, a fit: {law.name} = {law.formula}" for law in origin.fits)
 
 
 def lint(name: str) -> str:

@@ -51,14 +51,18 @@ def comma_separated(plan: Plan) -> str:
     """One row a tensor and attribute, values in full precision."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["name", "role", "attribute", "formula", *headings(plan), "clause"])
+    writer.writerow(["name", "role", "attribute", "formula", *headings(plan), "clause", "fits"])
     cells = Cells(plan, repr)
     for t in plan.tensors:
         for row in cells.tensor(t):
-            writer.writerow([t.tensor.path, t.tensor.role, row.attribute, row.formula, *row.values, row.clause])
+            writer.writerow(
+                [t.tensor.path, t.tensor.role, row.attribute, row.formula, *row.values, row.clause, " ".join(row.fits)]
+            )
     for s in plan.sites:
         for row in cells.lines(s.numbers, s.numbers):
-            writer.writerow([s.site.path, s.site.roles[0], row.attribute, row.formula, *row.values, row.clause])
+            writer.writerow(
+                [s.site.path, s.site.roles[0], row.attribute, row.formula, *row.values, row.clause, " ".join(row.fits)]
+            )
     return out.getvalue()
 
 

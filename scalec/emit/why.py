@@ -67,11 +67,13 @@ def _explain(plan: Plan, title: str, value: Said) -> Iterator[str]:
     if not value.origins:
         yield "  by default"
     yield from _clauses("over", value.losers)
+    if isinstance(value, Quantity) and (fits := plan.fits(value)):
+        yield f"  empirical: {', '.join(law.name for law in fits)}, fitted and not proved"
 
 
 def _sources(plan: Plan, values: Iterable[Said]) -> Iterator[str]:
     """What the rules cite whose clauses acted."""
-    acted = {origin.rule for value in values for origin in value.origins}
+    acted = {origin.rule for value in values for origin in _behind(value.origins)}
     for rule, text in plan.cites:
         if rule in acted:
             yield f"{rule}: {text}"
@@ -80,3 +82,12 @@ def _sources(plan: Plan, values: Iterable[Said]) -> Iterator[str]:
 def _clauses(word: str, origins: tuple[Origin, ...]) -> Iterator[str]:
     for origin in origins:
         yield f"  {word} {origin.rule}: {origin.text}  ({origin.location})"
+        yield from (f"    {law.text}  ({law.location})" for law in origin.laws)
+        for line in _clauses("with", origin.given):
+            yield f"  {line}"
+
+
+def _behind(origins: Iterable[Origin]) -> Iterator[Origin]:
+    for origin in origins:
+        yield origin
+        yield from _behind(origin.given)

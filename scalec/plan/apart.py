@@ -14,7 +14,7 @@ from scalec.plan.conditions import to_test
 from scalec.plan.values import Names, Number, Scope, apply, origin_of
 from scalec.resolve import vocabulary as words
 from scalec.resolve.optimizers import ATTRIBUTES
-from scalec.resolve.rules import RuleSet
+from scalec.resolve.rules import RuleClause, RuleSet
 from scalec.symbolic import formula as f
 from scalec.symbolic.formula import UNIT
 from scalec.syntax import nodes
@@ -28,14 +28,23 @@ def examine_rule(rule: RuleSet, dimensions: Collection[str], optimizers: Collect
     scope = Scope(sizes, run, frozenset(), "the rule")
     for clause in rule.clauses:
         if clause.own:
-            _conditions(clause.around.where, scope, reporter)
+            seen = scope.with_laws(clause.laws)
+            _conditions(clause.around.where, seen, reporter)
             for statement in clause.node.statements:
-                if isinstance(statement, nodes.Set) and _is_number(clause.node.kind, statement.attribute):
-                    number = Number(UNIT, [], complement=statement.complement)
+                if _is_number(clause.node.kind, statement.attribute):
                     with suppress(ScalecError):  # reported; others may have mistakes of their own
-                        apply(number, statement, scope, origin_of(clause, statement), reporter)
+                        _statement(clause, statement, seen, reporter)
     everything = Scope(sizes | run, run, frozenset(), "the rule")
-    _conditions((demand.node.condition for demand in rule.demands), everything, reporter)
+    for demand in rule.demands:
+        _conditions([demand.node.condition], everything.with_laws(demand.laws), reporter)
+
+
+def _statement(clause: RuleClause, statement: nodes.Set | nodes.Solve, scope: Scope, reporter: Reporter) -> None:
+    if isinstance(statement, nodes.Solve):
+        scope.law(statement.order, reporter)
+    else:
+        number = Number(UNIT, [], complement=statement.complement)
+        apply(number, statement, scope, origin_of(clause, statement), reporter)
 
 
 def _conditions(conditions: Iterable[nodes.Condition], scope: Scope, reporter: Reporter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 
 from scalec import catalogue as codes
@@ -36,7 +36,7 @@ def to_test(condition: nodes.Condition, scope: Scope, said: Words, reporter: Rep
 def _compare(left: nodes.Expr, operator: str, right: nodes.Expr, scope: Scope, said: Words, reporter: Reporter) -> Test:
     choices = _choices(left)
     if not choices:
-        for text in (*_names(left), *_names(right)):
+        for text in (name.text for name in nodes.names((left, right))):
             size = text.removeprefix("base.").removeprefix("run.")
             if size in SAID_ELSEWHERE and size not in scope.sizes and text not in scope.known:
                 return Known(None, text)
@@ -56,19 +56,3 @@ def _compare(left: nodes.Expr, operator: str, right: nodes.Expr, scope: Scope, s
 def _choices(expr: nodes.Expr) -> tuple[str, ...]:
     """The words that an attribute of the run may be set to, none for what is no such attribute."""
     return words.RUN_ATTRIBUTES.get(expr.text.removeprefix("run."), ()) if isinstance(expr, nodes.Name) else ()
-
-
-def _names(expr: nodes.Expr) -> Iterator[str]:
-    match expr:
-        case nodes.Name(text):
-            yield text
-        case nodes.Negate(operand):
-            yield from _names(operand)
-        case nodes.Binary(_, left, right):
-            yield from _names(left)
-            yield from _names(right)
-        case nodes.Call(_, arguments):
-            for argument in arguments:
-                yield from _names(argument)
-        case nodes.Number():
-            pass

@@ -18,13 +18,14 @@ from scalec.plan import sizes as size_table
 from scalec.plan.demands import unmet
 from scalec.plan.guards import Decider
 from scalec.plan.horizon import with_run_sizes
+from scalec.plan.laws import Solver
 from scalec.plan.leftovers import Leftovers, report_unknown_blocks, report_unmatched
 from scalec.plan.model import Choice, Plan, PlannedSite, PlannedTensor, Quantity
 from scalec.plan.owners import Owners
 from scalec.plan.sane import check_values
 from scalec.plan.select import Selection, called
 from scalec.plan.tune import Tune
-from scalec.plan.values import Number, Scope, Word, apply, origin_of
+from scalec.plan.values import Equation, Number, Scope, Word, apply, origin_of
 from scalec.program.program import Program, Site, Tensor
 from scalec.resolve import vocabulary as words
 from scalec.resolve.optimizers import ATTRIBUTES, Optimizer
@@ -33,7 +34,7 @@ from scalec.source import Span
 from scalec.symbolic import formula as f
 from scalec.symbolic.dominance import Cell, UndecidedError
 from scalec.symbolic.evaluate import to_number
-from scalec.symbolic.formula import UNIT, ZERO, Formula
+from scalec.symbolic.formula import UNIT, ZERO, Formula, Symbol
 from scalec.symbolic.order import Regime
 from scalec.syntax import nodes
 from scalec.syntax.printer import cite_text, clause_subject
@@ -116,6 +117,7 @@ class _Planner:
         self.selection = Selection(self.clauses)
         self.decider = Decider(program, self.base, targets, request.cell, reporter)
         self.fixed = frozenset(d.name for d in program.dimensions if not d.grows)
+        self.solver = Solver({}, self.fixed, self._at_base, reporter)
         self.dimensions: dict[str, Formula] = {d.name: f.symbol("size", d.name) for d in program.dimensions}
 
     def plan(self) -> Plan:
@@ -188,7 +190,7 @@ class _Planner:
         said = {name: value.word for name, value in run.items() if isinstance(value, Choice)}
         for demand in self.rule.demands:
             if self._applies(demand.around) and self.decider.where(demand.around.where, scope):
-                self.decider.demand(demand, scope, said)
+                self.decider.demand(demand, scope.with_laws(demand.laws), said)
 
     def _run_sizes(self) -> dict[str, Formula]:
         return size_table.of_network(self.program) | self.dimensions
@@ -243,6 +245,7 @@ class _Planner:
         constant = _constants(dist)
         for values, asked in zip(seen, tunes, strict=True):
             self._tune((t for t in asked if t.attribute not in constant), values, owner.word)
+        self.solver.settle(numbers)
         every = {n: v for n, v in (numbers | constant).items() if frozen.word != "yes" or n in untrained}
         needed = {n: v for n, v in every.items() if v.covered or self.request.partial or n not in MUST_BE_SAID}
         said = self._finish(needed, tensor.path)
@@ -268,6 +271,7 @@ class _Planner:
         values = _Values({name: _default(UNIT) for name in site.attributes}, {})
         self._apply(clauses, values, scope)
         self._tune(tunes, values)
+        self.solver.settle(values.numbers)
         return self._finish(values.numbers, site.path)
 
     def _plan_run(self) -> dict[str, Quantity | Choice]:
@@ -280,7 +284,9 @@ class _Planner:
             self._plan_run_of(theirs, own, tuple(own.numbers), (None, "run", name))
             values.numbers |= {self.owners.run_name(name, n): v for n, v in own.numbers.items()}
         self._plan_run_of(clauses, values, OF_THE_RUN, (None, "run"))
+        self.solver.settle(values.numbers)
         self.run = self._finish(values.numbers, "run")
+        self.solver = replace(self.solver, run=self.run)
         return {**self.run, **{name: w.finish() for name, w in values.words.items()}}
 
     def _first(self, value: nodes.Expr | None) -> Number:
@@ -312,6 +318,22 @@ class _Planner:
                     self.left.baseless.setdefault(s.name, quantity.origins[-1])
         return finished
 
+    def _at_base(self, formula: Formula) -> float | None:
+        """The number at the base; None without base sizes and the run's values."""
+
+        def value(s: Symbol) -> float:
+            return 1.0 if s.kind == "ratio" else float(self.base[s.name]) if s.kind == "base" else self._run_at_base(s)
+
+        try:
+            return f.evaluate(formula, value)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            return None
+
+    def _run_at_base(self, s: Symbol) -> float:
+        found = self.run[s.name]
+        anchor = f.evaluate(found.anchor, lambda inner: float(self.base[inner.name]))
+        return 1 - anchor if found.complement else anchor
+
     def _is_zero(self, quantity: Quantity) -> bool:
         """Whether it is 0 at every size, be it since the run's value is."""
         runs = (s for s in f.symbols(quantity.formula) if s.kind == "run" and s.name in self.run)
@@ -329,7 +351,7 @@ class _Planner:
 
     def _held(self, clauses: Iterable[RuleClause], scope: Scope) -> list[RuleClause]:
         """Those whose conditions hold at a place."""
-        return [c for c in clauses if self.decider.where(c.around.where, scope)]
+        return [c for c in clauses if self.decider.where(c.around.where, scope.with_laws(c.laws))]
 
     def _apply(
         self, clauses: Iterable[RuleClause], values: _Values, scope: Scope, known: Collection[str] | None = None
@@ -337,26 +359,29 @@ class _Planner:
         """Let clauses act in order; `known` are the attributes meant, where not all are."""
         for clause in self._held(clauses, scope):
             for statement in clause.node.statements:
-                if isinstance(statement, nodes.Set) and (known is None or statement.attribute in known):
+                if known is None or statement.attribute in known:
                     try:
-                        self._statement(clause, statement, values, scope)
+                        self._statement(clause, statement, values, scope.with_laws(clause.laws))
                     except ScalecError:
                         continue  # reported; the other statements may have mistakes of their own
 
-    def _statement(self, clause: RuleClause, statement: nodes.Set, values: _Values, scope: Scope) -> None:
+    def _statement(self, clause: RuleClause, statement: nodes.Set | nodes.Solve, values: _Values, scope: Scope) -> None:
         origin = origin_of(clause, statement)
         name = "init.dist" if statement.attribute == "init" else statement.attribute
-        if words.ATTRIBUTES[clause.node.kind].get(statement.attribute):
+        known = name in values.numbers or clause.node.kind == "run"
+        if not isinstance(statement, nodes.Solve) and words.ATTRIBUTES[clause.node.kind].get(statement.attribute):
             assert isinstance(statement.value, nodes.Name)
             values.words.setdefault(name, Word("", [])).set(statement.value.text, origin)
-        elif name in values.numbers or clause.node.kind == "run":
-            apply(values.numbers.setdefault(name, Number(None, [])), statement, scope, origin, self.reporter)
+        elif known:
+            number = values.numbers.setdefault(name, Number(None, []))
+            if isinstance(statement, nodes.Solve):
+                number.solve(Equation(statement, scope, values.numbers, origin))
+            else:
+                apply(number, statement, scope, origin, self.reporter)
         elif clause.node.kind == "site":
+            message = f"{scope.where} has no `{name}`"
             self.reporter.report(
-                codes.UNKNOWN_WORD,
-                f"{scope.where} has no `{name}`",
-                statement.span,
-                notes=[f"it has {', '.join(values.numbers)}"],
+                codes.UNKNOWN_WORD, message, statement.span, notes=[f"it has {', '.join(values.numbers)}"]
             )
 
     # ---- tuned values ------------------------------------------------------------------------

@@ -19,12 +19,44 @@ from scalec.symbolic.formula import UNIT, Formula, Symbol, evaluate, substitute,
 
 
 @dataclass(frozen=True)
+class Law:
+    """A named formula, `NAME = FORMULA` and what it cites. `fitted`: somebody measured it, nobody proved it."""
+
+    name: str
+    formula: str
+    fitted: bool
+    cite: str
+    span: Span
+
+    @property
+    def text(self) -> str:
+        words = ("law", self.name, "=", self.formula, "fit" if self.fitted else "", self.cite)
+        return " ".join(word for word in words if word)
+
+    @property
+    def location(self) -> str:
+        return self.span.location
+
+
+@dataclass(frozen=True)
 class Origin:
-    """The clause that said it: `tensor readout { init.std ~ 1/fan_in }` of rule `rule`, or a default."""
+    """The clause that said it: `tensor readout { init.std ~ 1/fan_in }` of rule `rule`, or a default.
+
+    `laws`: those that it names, and what these are made of; `given`: of a law that was solved, the clauses behind what
+    else it reads.
+    """
 
     rule: str
     text: str
     span: Span | None = None
+    laws: tuple[Law, ...] = ()
+    given: tuple[Origin, ...] = ()
+
+    @property
+    def fits(self) -> tuple[Law, ...]:
+        """The fitted laws behind it."""
+        inner = (law for origin in self.given for law in origin.fits)
+        return tuple(dict.fromkeys((*(law for law in self.laws if law.fitted), *inner)))
 
     @property
     def location(self) -> str:
@@ -164,6 +196,20 @@ class Plan:
         assert isinstance(found, Quantity)
         return found
 
+    def fits(self, quantity: Quantity) -> tuple[Law, ...]:
+        """The fitted laws that a value hangs on, be it through the run's: it is empirical where there are any."""
+        own = (law for origin in quantity.origins for law in origin.fits)
+        read = (self.run[s.name] for s in symbols(quantity.formula) if s.kind == "run" and s.name in self.run)
+        runs = (law for q in read if isinstance(q, Quantity) for law in self.fits(q))
+        return tuple(dict.fromkeys((*own, *runs)))
+
+    @cached_property
+    def fitted(self) -> tuple[Law, ...]:
+        """Every fitted law that some value hangs on."""
+        shared = {id(said): said for said in (*(t.numbers for t in self.tensors), *(s.numbers for s in self.sites))}
+        every = [q for said in (*shared.values(), self.run) for q in said.values() if isinstance(q, Quantity)]
+        return tuple(dict.fromkeys(law for q in every for law in self.fits(q)))
+
     @cached_property
     def site(self) -> dict[str, PlannedSite]:
         return {s.site.path: s for s in self.sites}
@@ -210,6 +256,8 @@ class Plan:
                 case "layer":
                     stack = self.program.stacks[s.name]
                     return evaluate(stack.first if layer == "first" else stack.last, look_up)
+                case "unknown":
+                    raise LookupError(s.name)
 
         return look_up
 

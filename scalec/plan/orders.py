@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 from scalec.calculus.scaling import Decay, Family, Scaling, TensorScaling
@@ -22,7 +23,14 @@ def scaling(plan: Plan) -> Scaling:
             if (law := _law(plan, q)) is not None
         },
         _law(plan, clip) if isinstance(clip, Quantity) else None,
+        tuple(_fits(plan)),
     )
+
+
+def _fits(plan: Plan) -> Iterator[tuple[str, str, str]]:
+    places = {t.tensor.path: t.said for t in plan.tensors} | {s.site.path: s.numbers for s in plan.sites}
+    for path, numbers in places.items():
+        yield from ((path, name, law.name) for name, q in numbers.items() for law in plan.fits(q))
 
 
 def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass | None) -> TensorScaling:

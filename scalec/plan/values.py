@@ -7,26 +7,26 @@ stay, since they are what a tuned per-tensor constant is written with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
-from scalec.plan.model import Choice, Origin, Quantity
+from scalec.plan.model import Choice, Law, Origin, Quantity
 from scalec.plan.sizes import at_base, ratio
 from scalec.resolve.rules import RuleClause
 from scalec.symbolic import formula as f
 from scalec.symbolic.evaluate import is_sum, to_formula
 from scalec.symbolic.formula import UNIT, Formula
 from scalec.syntax import nodes
-from scalec.syntax.printer import clause_subject, expression_text, statement_text
+from scalec.syntax.printer import cite_text, clause_subject, expression_text, statement_text
 
 Names = dict[str, Formula]
 
 
 @dataclass
 class Number:
-    """A numeric attribute while clauses are read."""
+    """A numeric attribute while clauses are read. `equation`: what its law is to solve, times what came after it."""
 
     anchor: Formula | None
     origins_anchor: list[Origin]
@@ -35,6 +35,7 @@ class Number:
     origins_law: list[Origin] = field(default_factory=list)
     losers: list[Origin] = field(default_factory=list)
     complement: bool = False
+    equation: Equation | None = None
 
     @property
     def covered(self) -> bool:
@@ -43,12 +44,17 @@ class Number:
 
     def set(self, value: Formula, origin: Origin) -> None:
         self._lose(*self.origins_anchor, *self.origins_law)
-        (self.anchor, self.law), self.factor = _split(value), UNIT
+        (self.anchor, self.law), self.factor, self.equation = _split(value), UNIT, None
         self.origins_anchor, self.origins_law = [origin], [origin]
 
     def follow(self, law: Formula, origin: Origin) -> None:
         self._lose(*(o for o in self.origins_law if o not in self.origins_anchor))
-        self.law, self.origins_law = law, [origin]
+        self.law, self.equation, self.origins_law = law, None, [origin]
+
+    def solve(self, equation: Equation) -> None:
+        """Take the law that makes an equation hold, once every clause has been read."""
+        self.follow(UNIT, equation.origin)
+        self.equation = equation
 
     def multiply(self, value: Formula, origin: Origin) -> None:
         base, law = _split(value)
@@ -108,21 +114,27 @@ class Scope:
     """The sizes an expression may name at one tensor, site or the run.
 
     `sizes`: relative sizes and dimensions as formulas; `run` run-level quantities; `fixed` dimensions
-    that never move.
+    that never move; `laws`: named formulas, made of these.
     """
 
     sizes: Names
     run: Names
     fixed: frozenset[str]
     where: str
+    laws: Mapping[str, nodes.LawDecl] = field(default_factory=dict)
+
+    def with_laws(self, laws: Iterable[nodes.LawDecl]) -> Scope:
+        found = {law.name: law for law in laws}
+        return replace(self, laws=found) if found else self
 
     def value(self, expr: nodes.Expr, reporter: Reporter) -> Formula:
         """The expression at the target size (`=`, `*=`)."""
-        return to_formula(expr, self._names(lambda size: size), self.known, reporter)
+        return to_formula(expr, self._names(lambda size: size, reporter), self.known, reporter)
 
     def law(self, expr: nodes.Expr, reporter: Reporter) -> Formula:
         """The expression with every size as its ratio to the base (`~`, `*~`): 1 at the base."""
-        found = is_sum(expr)
+        named = made_of((name.text for name in nodes.names(expr)), self.laws)
+        found = next((found for e in (expr, *(law.value for law in named)) if (found := is_sum(e))), None)
         if found is not None:
             text = expression_text(expr)
             reporter.fail(
@@ -131,7 +143,7 @@ class Scope:
                 found.span,
                 helps=(f"`*= {text}` multiplies the value, base included",),
             )
-        result = to_formula(expr, self._names(lambda size: ratio(size, self.fixed)), self.known, reporter)
+        result = to_formula(expr, self._names(lambda size: ratio(size, self.fixed), reporter), self.known, reporter)
         if f.as_number(at_base(result)) != 1:
             reporter.fail(
                 codes.LAW_SUM,
@@ -143,17 +155,37 @@ class Scope:
 
     @property
     def known(self) -> tuple[str, ...]:
-        return (*self.sizes, *(f"run.{name}" for name in self.run))
+        return (*self.sizes, *(f"run.{name}" for name in self.run), *self.laws)
 
-    def _names(self, view: Callable[[Formula], Formula]) -> Callable[[str], Formula | None]:
+    def _names(self, view: Callable[[Formula], Formula], reporter: Reporter) -> Callable[[str], Formula | None]:
+        known: dict[str, Formula] = {}  # of laws, each once
+
         def look_up(name: str) -> Formula | None:
             if name.startswith("run.") and name[4:] in self.run:
                 return self.run[name[4:]]
             if name.startswith("base.") and name[5:] in self.sizes:
                 return at_base(self.sizes[name[5:]])
-            return view(self.sizes[name]) if name in self.sizes else None
+            if name in self.sizes:
+                return view(self.sizes[name])
+            if name in self.laws and name not in known:
+                known[name] = to_formula(self.laws[name].value, look_up, self.known, reporter)
+            return known.get(name)
 
         return look_up
+
+
+@dataclass(frozen=True)
+class Equation:
+    """`wd solves sublayer_gain ~ 1` at a place; `numbers` are the attributes there, which the law may read."""
+
+    statement: nodes.Solve
+    scope: Scope
+    numbers: Mapping[str, Number]
+    origin: Origin
+
+    @property
+    def law(self) -> nodes.LawDecl:
+        return self.scope.laws[self.statement.law]
 
 
 def apply(number: Number, statement: nodes.Set, scope: Scope, origin: Origin, reporter: Reporter) -> None:
@@ -179,9 +211,31 @@ def _apply(number: Number, statement: nodes.Set, scope: Scope, origin: Origin, r
             number.multiply_law(scope.law(statement.value, reporter), origin)
 
 
-def origin_of(clause: RuleClause, statement: nodes.Set) -> Origin:
+def origin_of(clause: RuleClause, statement: nodes.Set | nodes.Solve) -> Origin:
     text = f"{clause_subject(clause.node)} {{ {statement_text(statement)} }}"
-    return Origin(clause.rule, text, statement.span)
+    names = [
+        *([statement.law] if isinstance(statement, nodes.Solve) else []),
+        *(n.text for n in nodes.names(statement)),
+    ]
+    laws = made_of(names, {law.name: law for law in clause.laws})
+    return Origin(clause.rule, text, statement.span, tuple(map(_law, laws)))
+
+
+def _law(law: nodes.LawDecl) -> Law:
+    cite = cite_text(law.cite) if law.cite else ""
+    return Law(law.name, expression_text(law.value), law.fitted, cite, law.span)
+
+
+def made_of(names: Iterable[str], laws: Mapping[str, nodes.LawDecl]) -> tuple[nodes.LawDecl, ...]:
+    """The laws among some names, and those that they name in turn, each once."""
+    found: dict[str, nodes.LawDecl] = {}
+    queue = list(names)
+    while queue:
+        name = queue.pop(0)
+        if name in laws and name not in found:
+            found[name] = laws[name]
+            queue += [inner.text for inner in nodes.names(laws[name].value)]
+    return tuple(found.values())
 
 
 def _complement(number: Number) -> None:
@@ -189,3 +243,4 @@ def _complement(number: Number) -> None:
     if number.anchor is not None:
         number.anchor = f.add(UNIT, f.mul(f.number(-1), number.anchor, number.factor))
     number.factor = number.law = UNIT
+    number.equation = None

@@ -14,6 +14,7 @@ from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, did_you_mean
 from scalec.resolve import vocabulary as words
 from scalec.resolve.bind import bind, substitute
+from scalec.resolve.laws import laws_named
 from scalec.resolve.load import GENERATIONS, Found, Workspace
 from scalec.resolve.regimes import RegimeDef, find_regime
 from scalec.source import Span
@@ -38,12 +39,13 @@ class Around:
 @dataclass(frozen=True)
 class RuleClause:
     """One clause with what surrounds it. `own`: it stands in the file under work, so that matching nothing is a
-    mistake; an inherited clause may match nothing."""
+    mistake; an inherited clause may match nothing. `laws`: those that it names, and what these name."""
 
     rule: str
     node: nodes.Clause
     around: Around
     own: bool
+    laws: tuple[nodes.LawDecl, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class RuleDemand:
     rule: str
     node: nodes.Demand
     around: Around
+    laws: tuple[nodes.LawDecl, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,13 +165,15 @@ class _Flattener:
                 case nodes.Base():
                     self._base(part.sizes, unit)
                 case nodes.Demand():
-                    self.demands.append(RuleDemand(rule, part, around))
+                    laws = laws_named(self.workspace, part, unit, self.reporter)
+                    self.demands.append(RuleDemand(rule, part, around, laws))
                 case nodes.Section():
                     self._parts(rule, part.parts, self._qualify(part.qualifiers, around, unit), unit)
                 case nodes.Clause():
                     inside = self._qualify(part.qualifiers, around, unit)
                     if self._check_clause(part, unit, inside.owners != self.head):
-                        self.clauses.append(RuleClause(rule, part, inside, unit == self.workspace.main))
+                        laws = laws_named(self.workspace, (part, inside.where), unit, self.reporter)
+                        self.clauses.append(RuleClause(rule, part, inside, unit == self.workspace.main, laws))
 
     def _base(self, sizes: tuple[nodes.Size, ...], unit: str) -> None:
         for size in sizes:
@@ -217,7 +222,7 @@ class _Flattener:
             if clause.kind == "tensor" and isinstance(statement, nodes.Set) and statement.attribute == words.OWNER:
                 self._check_owner(statement, unit, owned)
             else:
-                self._check_statement(clause.kind, statement)
+                self._check_statement(clause.kind, statement, unit)
         return len(self.reporter.diagnostics) == before
 
     def _check_owner(self, statement: nodes.Set, unit: str, owned: bool) -> None:
@@ -233,11 +238,8 @@ class _Flattener:
             message = f"`{words.OWNER}` is the name of an optimizer and takes `=` only"
             self.reporter.report(codes.UNKNOWN_WORD, message, statement.span)
 
-    def _check_statement(self, kind: nodes.Kind, statement: nodes.Set | nodes.Solve) -> None:
+    def _check_statement(self, kind: nodes.Kind, statement: nodes.Set | nodes.Solve, unit: str) -> None:
         attributes = words.ATTRIBUTES[kind]
-        if isinstance(statement, nodes.Solve):
-            self._unsupported("`solves`", statement.span)
-            return
         if statement.attribute not in attributes:
             known = (*attributes, *([words.OWNER] if kind == "tensor" else []))
             self.reporter.report(
@@ -248,7 +250,14 @@ class _Flattener:
                 helps=did_you_mean(statement.attribute, known),
             )
             return
-        choices, text = attributes[statement.attribute], expression_text(statement.value)
+        choices = attributes[statement.attribute]
+        if isinstance(statement, nodes.Solve):
+            self.workspace.find("law", statement.law, unit, statement.span, self.reporter)
+            if choices:
+                message = f"`{statement.attribute}` is a word, and no law makes one"
+                self.reporter.report(codes.UNKNOWN_WORD, message, statement.span)
+            return
+        text = expression_text(statement.value)
         if choices and not (statement.op == "=" and isinstance(statement.value, nodes.Name) and text in choices):
             is_word = statement.op == "="
             self.reporter.report(
@@ -258,9 +267,6 @@ class _Flattener:
                 notes=[f"it is one of {', '.join(choices)}"],
                 helps=did_you_mean(text, choices),
             )
-
-    def _unsupported(self, what: str, span: Span) -> None:
-        self.reporter.report(codes.NOT_SUPPORTED, f"{what} is not supported yet", span)
 
 
 def _and(names: Iterable[str]) -> str:

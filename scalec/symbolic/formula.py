@@ -15,7 +15,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache, reduce
 from typing import Literal
 
-SymbolKind = Literal["size", "base", "ratio", "run", "layer"]
+SymbolKind = Literal["size", "base", "ratio", "run", "layer", "unknown"]
 
 
 @dataclass(frozen=True, order=True)
@@ -23,7 +23,8 @@ class Symbol:
     """A positive quantity.
 
     `size` a dimension at the target, `base` the same at the base size, `ratio` target over base
-    (the papers' `m_N`), `run` a run-level quantity (`run.lr`), `layer` the index of a block.
+    (the papers' `m_N`), `run` a run-level quantity (`run.lr`), `layer` the index of a block, `unknown` what an
+    equation is solved for.
     """
 
     kind: SymbolKind
@@ -352,7 +353,7 @@ def formula_key(formula: Formula) -> tuple[object, ...]:
     return tuple((t.key, t.coefficient) for t in terms)
 
 
-_KINDS = ("run", "base", "ratio", "size", "layer")
+_KINDS = ("run", "base", "ratio", "size", "layer", "unknown")
 
 
 def _atom_key(atom: Atom) -> tuple[object, ...]:

@@ -129,7 +129,7 @@ def _python_power(base: str, exponent: Fraction) -> str:
     return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
 
 
-_PREFIX = {"size": "", "base": "base.", "ratio": "m_", "run": "run."}
+_PREFIX = {"size": "", "base": "base.", "ratio": "m_", "run": "run.", "unknown": ""}
 
 
 def _plain_name(s: Symbol) -> str:

@@ -6,7 +6,8 @@ tree and parsing it again gives an equal tree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Literal
 
@@ -370,3 +371,15 @@ Declaration = Use | Dim | RegimeDecl | NetworkDecl | OptimizerDecl | RuleDecl | 
 class File(Node):
     declarations: tuple[Declaration, ...]
     comments: tuple[tuple[int, str], ...] = field(default=(), compare=False, repr=False)
+
+
+def names(node: object) -> Iterator[Name]:
+    """Every name in the expressions of a tree, or of several."""
+    if isinstance(node, Name):
+        yield node
+    elif isinstance(node, tuple):
+        for item in node:
+            yield from names(item)
+    elif isinstance(node, Node):
+        for part in fields(node):
+            yield from names(getattr(node, part.name))

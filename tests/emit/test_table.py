@@ -20,7 +20,7 @@ from tests.emit.compiling import STAMP, files_of, plan_of
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
 KEYS = [
     "name", "role", "shape", "init", "scale", "scales", "lr", "eps", "wd", "wd_kind",
-    "decay_per_step", "optimizer", "order", "clauses",
+    "decay_per_step", "optimizer", "order", "clauses", "empirical",
 ]  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def document(plan: Plan, size: int = 0) -> dict[str, object]:
 # ---- JSON ------------------------------------------------------------------------------------
 def test_document_has_the_keys_of_its_schema(plan: Plan) -> None:
     found = document(plan)
-    assert list(found) == ["schema", "subject", "tensors", "sites", "run"]
+    assert list(found) == ["schema", "subject", "tensors", "sites", "run", "run_empirical"]
     assert found["schema"] == "scalec.plan/1"
     assert all(list(t) == KEYS for t in found["tensors"])  # type: ignore[attr-defined]
 

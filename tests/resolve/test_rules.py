@@ -165,17 +165,6 @@ def test_every_mistake_of_a_rule_is_said_in_one_run() -> None:
     assert len(mistakes("\n".join(body for body, _, _ in NEAR))) == len(NEAR)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "tensor * { lr solves step ~ 1 }",
-    ],
-)
-def test_what_is_not_supported_yet_is_said(body: str) -> None:
-    ((message, _),) = mistakes(body)
-    assert message.endswith("is not supported yet")
-
-
 def test_a_base_names_a_dimension_and_its_value() -> None:
     assert [m for m, _ in mistakes("base NN = 64")] == ["unknown dimension `NN`"]
     assert [m for m, _ in mistakes("base N")] == ["`base N` has no value"]

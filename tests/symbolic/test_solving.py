@@ -1,0 +1,126 @@
+"""Equations solved: what comes out makes them hold, and what has no one solution is told from what has."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import isclose
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scalec.symbolic import formula as f
+from scalec.symbolic.formula import UNIT, Formula, Symbol
+from scalec.symbolic.solving import NoClosedFormError, solve
+from scalec.symbolic.text import plain
+
+X, Y = Symbol("unknown", "x"), Symbol("unknown", "y")
+N, L = f.symbol("ratio", "N"), f.symbol("ratio", "L")
+VALUES = {N: 7.0, L: 3.0}
+EXPONENTS = st.sampled_from([Fraction(n, d) for n in range(-3, 4) for d in (1, 2, 4)])
+
+
+def x(exponent: Fraction | int = 1) -> Formula:
+    return f.power(f.symbol("unknown", "x"), exponent)
+
+
+def y(exponent: Fraction | int = 1) -> Formula:
+    return f.power(f.symbol("unknown", "y"), exponent)
+
+
+def texts(*equations: Formula, unknowns: tuple[Symbol, ...] = (X,)) -> list[dict[str, str]]:
+    return [{s.name: plain(value) for s, value in found.items()} for found in solve(equations, unknowns).found]
+
+
+def number(formula: Formula) -> float:
+    known = {"N": 7.0, "L": 3.0}
+    return f.evaluate(formula, lambda s: known[s.name])
+
+
+# ---- products of powers ------------------------------------------------------------------------
+def test_a_gain_with_and_without_its_square_root() -> None:
+    kept = f.mul(f.power(N, Fraction(3, 4)), f.power(f.mul(N, x()), Fraction(-1, 2)))
+    lost = f.mul(f.power(N, Fraction(3, 4)), f.power(f.mul(N, x()), -1))
+    assert texts(kept) == [{"x": "sqrt(m_N)"}]
+    assert texts(lost) == [{"x": "1/m_N^(1/4)"}]
+
+
+def test_two_together() -> None:
+    ratio, product = f.mul(x(Fraction(1, 2)), y(Fraction(-1, 2)), N), f.mul(x(), y(), L)
+    assert texts(ratio, product, unknowns=(X, Y)) == [{"x": "1/(sqrt(m_L)*m_N)", "y": "m_N/sqrt(m_L)"}]
+
+
+def test_what_a_sum_or_a_minimum_is_made_of_is_one_thing() -> None:
+    known = f.minimum(N, f.add(UNIT, L))
+    assert texts(f.mul(x(2), known)) == [{"x": "1/sqrt(min(1 + m_L, m_N))"}]
+
+
+def test_an_equation_that_the_unknown_is_not_in() -> None:
+    assert solve([N], (X,)).found == ()
+    assert solve([N], (X,)).free == ()
+    assert solve([UNIT], (X,)).free == (X,)
+
+
+def test_one_equation_for_two() -> None:
+    assert set(solve([f.mul(x(), y())], (X, Y)).free) & {X, Y}
+
+
+def test_two_equations_that_cannot_both_hold() -> None:
+    assert solve([f.mul(x(), y()), f.mul(x(), y(), N)], (X, Y)).found == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(EXPONENTS, EXPONENTS, EXPONENTS, EXPONENTS), min_size=2, max_size=2))
+def test_a_solution_makes_every_equation_hold(rows: list[tuple[Fraction, ...]]) -> None:
+    equations = [f.mul(x(a), y(b), f.power(N, c), f.power(L, d)) for a, b, c, d in rows]
+    (a, b, *_), (c, d, *_) = rows
+    solutions = solve(equations, (X, Y))
+    if a * d != b * c:
+        (found,) = solutions.found
+        for equation in equations:
+            assert f.substitute(equation, lambda s: found.get(s)) == UNIT
+    else:
+        assert solutions.found == ()
+
+
+# ---- other forms -------------------------------------------------------------------------------
+def test_what_is_linear_in_a_distance_from_one() -> None:
+    beta = f.divide(f.add(UNIT, f.mul(f.number(-1), x())), f.mul(f.number(Fraction(1, 10)), N))
+    (found,) = solve([beta], (X,)).found
+    assert isclose(number(found[X]), 1 - VALUES[N] / 10)
+
+
+@pytest.mark.parametrize("exponent", [1, Fraction(1, 2), -1])
+def test_a_quadratic_in_a_power(exponent: Fraction | int) -> None:
+    whole = f.add(x(exponent), f.mul(f.number(2), x(2 * Fraction(exponent))))
+    found = [number(s[X]) for s in solve([f.divide(whole, f.mul(f.number(3), N))], (X,)).found]
+    (root,) = (value ** float(exponent) for value in found if value > 0)  # that the other is not, nobody can tell
+    assert isclose(root + 2 * root**2, 3 * VALUES[N])
+
+
+def test_both_roots_that_may_be_positive() -> None:
+    whole = f.divide(f.add(x(), x(-1)), f.add(f.mul(f.number(2), N), f.power(f.mul(f.number(2), N), -1)))
+    found = [number(s[X]) for s in solve([whole], (X,)).found]
+    assert len(found) == 2
+    assert all(isclose(value + 1 / value, 14 + 1 / 14) for value in found)
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        f.divide(f.maximum(x(), N), L),
+        f.divide(f.log(x()), N),
+        f.divide(f.add(x(5), x()), N),
+        f.divide(f.power(f.add(x(), UNIT), Fraction(1, 2)), f.add(x(), N)),
+        f.divide(f.add(x(Fraction(713, 1000)), x()), N),
+    ],
+    ids=plain,
+)
+def test_what_is_not_looked_for(equation: Formula) -> None:
+    with pytest.raises(NoClosedFormError):
+        solve([equation], (X,))
+
+
+def test_a_system_of_other_forms_is_not_looked_for() -> None:
+    with pytest.raises(NoClosedFormError):
+        solve([f.add(x(), y()), f.mul(x(), y())], (X, Y))
