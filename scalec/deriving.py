@@ -38,7 +38,7 @@ def derive_rule(workspace: Workspace, asked: Asked) -> str:
     """The text of a rule file that reaches the goals. Raises ScalecError where there is none."""
     subject, growth, frame = _resolved(workspace, asked)
     problem = problem_of(subject.program, subject.rule, subject.optimizers, growth)
-    return rule_text(problem, reach(problem, frame.goals), frame)
+    return rule_text(reach(problem, frame.goals), frame)
 
 
 # ---- names -----------------------------------------------------------------------------------

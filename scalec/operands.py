@@ -158,7 +158,8 @@ class Chooser:
             self.reporter.stop_on_errors()
             assert regime is not None
             problem = problem_of(subject.program, subject.rule, subject.optimizers, regime)
-            body = tuple(body_lines(problem, reach(problem, goals, derived.span)))
+            reached = reach(problem, goals, derived.span)
+            body = tuple(body_lines(reached.problem, reached.solution))
             lines += body if len(derived.regimes) == 1 else (f"under {joint_text(joint)} {{", *body, "}")
         [written] = parse(Source(f"rule {derived.name}, as derived", canonical((*lines, "}")))).declarations
         assert isinstance(written, nodes.RuleDecl)

@@ -17,32 +17,35 @@ from scalec.calculus.world import World
 from scalec.check import stable_init, stable_training
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goals import GOALS
-from scalec.derive.problem import FACTOR, INIT, RATE, Lever, Problem
+from scalec.derive.problem import FACTOR, INIT, RATE, Lever, Problem, marked
 from scalec.derive.solve import Solution
 from scalec.symbolic.dominance import Cell, Magnitude, regions
 from scalec.symbolic.linear import certificate
-from scalec.symbolic.order import ONE, Order, Regime
+from scalec.symbolic.order import Order
 
 BOUNDS = {"exactly": "is of order 1 exactly", "at most": "is at most of order 1", "at least": "is at least of order 1"}
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """Terms that cannot all be as wanted; `given`: the levers among what they are made of that are not open."""
+    """Terms that cannot all be as wanted; `given`: the levers among what they are made of that are not open.
+
+    `updates`: the tensors whose updates are among the terms.
+    """
 
     terms: tuple[str, ...]
     given: tuple[Lever, ...]
+    updates: tuple[str, ...]
 
 
 def conflict(problem: Problem, solution: Solution, goals: Sequence[str]) -> Conflict | None:
     """None where training at the laws found has no limit, or where the terms as they stand contradict nothing."""
-    marks = {_mark(lever): lever for lever in _levers(problem, solution)}
+    regime, names = marked(problem.regime, _levers(problem, solution))
+    marks = {mark: lever for lever, mark in names.items()}
 
     def on(cell: Cell) -> Conflict | None:
         return _on(_marked(problem, solution, marks, cell), solution, marks, goals)
 
-    growth = (*problem.regime.growth, *((mark, ONE) for mark in marks))
-    regime = Regime(problem.regime.name, problem.regime.scales, tuple(sorted(growth)))
     return next((found for _, found in regions(regime, on) if found), None)
 
 
@@ -58,7 +61,9 @@ def _on(world: World, solution: Solution, marks: Mapping[str, Lever], goals: Seq
             rows = [judged[i] for i in found]
             inside = {name for _, _, order in rows for name, _ in order.order.powers} & marks.keys()
             given = sorted(marks[name] for name in inside if marks[name] not in solution.orders)
-            return Conflict(tuple(dict.fromkeys(_told(goal, claim) for goal, claim, _ in rows)), tuple(given))
+            updates = dict.fromkeys(claim.tensor for _, claim, _ in rows if claim.term == "effective")
+            terms = dict.fromkeys(_told(goal, claim) for goal, claim, _ in rows)
+            return Conflict(tuple(terms), tuple(given), tuple(updates))
     return None
 
 
@@ -69,10 +74,6 @@ def _told(goal: str, claim: Claim) -> str:
 
 
 # ---- symbols that do not grow ----------------------------------------------------------------
-def _mark(lever: Lever) -> str:
-    return f"?{lever.path}.{lever.attribute}"
-
-
 def _levers(problem: Problem, solution: Solution) -> Iterator[Lever]:
     """The open levers, then those that are given."""
     yield from solution.orders

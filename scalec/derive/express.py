@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import combinations, zip_longest
 
+from scalec.symbolic.linear import combination
 from scalec.symbolic.order import ONE, Order
 
 SIZES_IN_A_LAW = 3
@@ -159,27 +160,10 @@ def _fitted(names: Sequence[str], rows: Sequence[tuple[tuple[Order, ...], Order]
     wanted = [right for _, right in equations]
     for count in range(SIZES_IN_A_LAW + 1):
         for chosen in combinations(usable, count):
-            exponents = _solved([column for column, _ in chosen], wanted)
+            exponents = combination([column for column, _ in chosen], wanted)
             if exponents is not None:
                 return Order.of({name: e for (_, name), e in zip(chosen, exponents, strict=True)})
     return None
-
-
-def _solved(columns: Sequence[Sequence[Fraction]], wanted: Sequence[Fraction]) -> list[Fraction] | None:
-    """Exponents that combine the columns to what is wanted, by elimination; None if there are none, or many."""
-    rows = [[*(column[i] for column in columns), want] for i, want in enumerate(wanted)]
-    for k in range(len(columns)):
-        pivot = next((r for r in range(k, len(rows)) if rows[r][k]), None)
-        if pivot is None:
-            return None
-        rows[k], rows[pivot] = rows[pivot], rows[k]
-        rows[k] = [x / rows[k][k] for x in rows[k]]
-        for r, row in enumerate(rows):
-            if r != k and row[k]:
-                rows[r] = [x - row[k] * y for x, y in zip(row, rows[k], strict=True)]
-    if any(row[-1] for row in rows[len(columns) :]):
-        return None
-    return [row[-1] for row in rows[: len(columns)]]
 
 
 def _sayable(law: Order, place: Place) -> bool:

@@ -29,7 +29,7 @@ def problem_of(program: Program, rule: RuleSet, optimizers: Sequence[Optimizer],
         path: replace(t, init=None) if path in biases and Lever(path, INIT) in left else t
         for path, t in given.tensors.items()
     }
-    return Problem(program, Scaling(tensors, given.sites), left, regime)
+    return Problem(program, Scaling(tensors, given.sites), left, regime, frozenset(_decided(plan)))
 
 
 def _open(plan: Plan) -> Iterator[Lever]:
@@ -37,8 +37,15 @@ def _open(plan: Plan) -> Iterator[Lever]:
     for tensor in plan.tensors:
         for name in (INIT, RATE, EPSILON, DECAY):
             number = tensor.said.get(name)
-            if number and not number.origins and not (name == INIT and tensor.init.origins):
+            if number and not number.origins:
                 yield Lever(tensor.tensor.path, name)
     for site in plan.sites:
         if not site.numbers[FACTOR].origins:
             yield Lever(site.site.path, FACTOR)
+
+
+def _decided(plan: Plan) -> Iterator[Lever]:
+    """What clauses say of structure: how a tensor is drawn, whether copies differ, whether it is trained."""
+    for tensor in plan.tensors:
+        said = {"init": tensor.init, "init.shared": tensor.shared, "frozen": tensor.frozen}
+        yield from (Lever(tensor.tensor.path, name) for name, choice in said.items() if choice and choice.origins)

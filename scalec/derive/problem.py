@@ -6,17 +6,18 @@ placeholder. A forward multiplier is never open: it is a gauge, and init, rate a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
+from scalec.calculus.observables import observables, watched
 from scalec.calculus.scaling import Scaling, TensorScaling
 from scalec.calculus.structure import Structure
 from scalec.program.ops import Dot, Linear, Mix, Scale
 from scalec.program.program import Program
 from scalec.symbolic.formula import UNIT, Formula, mul, power, symbol
-from scalec.symbolic.order import Order, Regime
+from scalec.symbolic.order import ONE, Order, Regime
 
 INIT, RATE, EPSILON, DECAY, FACTOR = "init.std", "lr", "eps", "wd", "scale"
 
@@ -29,13 +30,45 @@ class Lever(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Means:
+    """A kind of structural change: what it does, of one tensor and of several; what that takes from training.
+
+    `decides`: the attribute that a rule forbids it by; `apply`: what becomes of a tensor, given the axis; `closes`:
+    what there is nothing left to solve for; `says`: a clause of the language, of the axis's word.
+    """
+
+    told: tuple[str, str]
+    loses: str
+    decides: str
+    apply: Callable[[TensorScaling, str], TensorScaling]
+    closes: tuple[str, ...] = ()
+    says: str = ""
+
+
+class Change(NamedTuple):
+    """A structural change to tensors, along `axis` where it is about copies; `word`: what rules call that."""
+
+    means: Means
+    tensors: tuple[str, ...]
+    axis: str = ""
+    word: str = ""
+
+
+@dataclass(frozen=True)
 class Problem:
-    """`open`: the levers to solve for, as far as the program has use for them."""
+    """`open`: the levers to solve for, as far as the program has use for them.
+
+    `decided`: what the rule says of structure, so that it stays; `changes`: those made; `at_the_sum`: tensors whose
+    init is held at order 1 not at their own output but at the sum that it is part of.
+    """
 
     program: Program
     given: Scaling
     open: frozenset[Lever]
     regime: Regime
+    decided: frozenset[Lever] = frozenset()
+    changes: tuple[Change, ...] = ()
+    at_the_sum: frozenset[str] = frozenset()
 
     @cached_property
     def structure(self) -> Structure:
@@ -45,6 +78,20 @@ class Problem:
     def weighted(self) -> frozenset[str]:
         """Tensors that are matrices somewhere: their entries are drawn, and their spread is a lever."""
         return frozenset(op.tensor for op in self.structure.operations if isinstance(op, Linear))
+
+    @cached_property
+    def summed(self) -> frozenset[str]:
+        """Matrices whose output is seen by nothing before it is summed over copies."""
+        return frozenset(op.tensor for op in self.structure.operations if isinstance(op, Linear) and self._ends(op.out))
+
+    def _ends(self, value: str) -> bool:
+        if value in self.structure.added:
+            return True
+        kind = observables(self.structure).get(watched(self.structure, value))
+        readers = self.structure.readers.get(value, ())
+        return kind == "sum" or (
+            kind is None and bool(readers) and all(not isinstance(r, Linear) and self._ends(r.out) for r in readers)
+        )
 
     @cached_property
     def unweighted(self) -> Mapping[str, Scale]:
@@ -76,6 +123,12 @@ class Problem:
 
 def law(order: Order) -> Formula:
     return mul(UNIT, *(power(symbol("size", name), exponent) for name, exponent in order.powers))
+
+
+def marked(regime: Regime, levers: Iterable[Lever]) -> tuple[Regime, Mapping[Lever, str]]:
+    """A symbol for each lever that does not grow: an order says by it what it is made of. The regime knows them."""
+    marks = {lever: f"?{lever.path}.{lever.attribute}" for lever in levers}
+    return replace(regime, growth=tuple(sorted((*regime.growth, *((mark, ONE) for mark in marks.values()))))), marks
 
 
 def _with(path: str, rule: TensorScaling, laws: Mapping[Lever, Formula]) -> TensorScaling:

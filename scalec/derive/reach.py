@@ -1,42 +1,99 @@
 """From a Problem to laws that hold in every direction of its regime, or to what stands in the way.
 
 With several scales the cone of directions may fall into cells with rules of their own. A rule is one monomial
-for all: the first cell's that reaches the goals everywhere. What is found is checked before it is given out.
+for all: the first cell's that reaches the goals everywhere. Where scale alone does not, structural changes are
+tried. What is found is checked before it is given out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from scalec import catalogue as codes
 from scalec.calculus.forward import UnsupportedError
 from scalec.calculus.world import UnresolvedError
-from scalec.check.report import Report
+from scalec.check.goals import DEFAULT
+from scalec.check.report import Finding, Report
 from scalec.check.run import check
-from scalec.derive.conflict import conflict
-from scalec.derive.problem import Problem
+from scalec.derive.conflict import Conflict, conflict
+from scalec.derive.problem import Change, Problem
 from scalec.derive.solve import RestlessError, Solution, solve
+from scalec.derive.structural import changed, cost, freezing, lost, remedies, told
 from scalec.diagnostics import Reporter
 from scalec.source import Span
 from scalec.symbolic.dominance import regions
 
+TRIES = 16  # sets of changes; with what a rule leaves open there are few
 
-def reach(problem: Problem, goals: Sequence[str], span: Span | None = None) -> Solution:
-    """Laws that reach the goals. Raises ScalecError where none were found."""
-    tried = []
-    for solution in _solutions(problem, span):
-        report = check(problem.program, problem.scaling(solution.orders), problem.regime, goals)
-        if report.verdict == "pass":
-            return solution
-        tried.append((solution, report))
-    _out_of_reach(problem, *tried[0], goals, span)
+
+@dataclass(frozen=True)
+class Attempt:
+    """The best that scale alone does after `changes`; `why`: what fails then, or that laws do not come to rest."""
+
+    changes: tuple[Change, ...]
+    problem: Problem
+    solution: Solution | None
+    failing: tuple[Finding, ...]
+    why: str = ""
+
+    @property
+    def reached(self) -> bool:
+        return not self.why
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Laws that reach the goals for a problem with changes made.
+
+    `tried`: scale alone, this, others that reach the goals, those that do not; empty where scale alone does.
+    """
+
+    problem: Problem
+    solution: Solution
+    tried: tuple[Attempt, ...] = ()
+
+
+def reach(problem: Problem, goals: Sequence[str], span: Span | None = None) -> Reached:
+    """Laws that reach the goals, with the structure that takes least. Raises ScalecError where none were found."""
+    plain = _attempt(problem, (), goals, span)
+    if plain.reached:
+        return _found(plain)
+    tried = tuple(_alternatives(plain, goals, span))
+    reached = [attempt for attempt in tried if attempt.reached]
+    if not reached:
+        _out_of_reach(problem, (plain, *tried), goals, span)
+    best, *others = sorted(reached, key=lambda attempt: cost(attempt.changes))
+    least = _least(best, plain, (*goals, *_held(plain)), span)
+    return _found(least, (plain, least, *others, *(a for a in tried if not a.reached)))
+
+
+def _found(attempt: Attempt, tried: tuple[Attempt, ...] = ()) -> Reached:
+    assert attempt.solution is not None
+    return Reached(attempt.problem, attempt.solution, tried)
+
+
+# ---- one attempt -----------------------------------------------------------------------------
+def _attempt(problem: Problem, changes: tuple[Change, ...], goals: Sequence[str], span: Span | None) -> Attempt:
+    """Scale alone, after changes."""
+    after, best = changed(problem, changes), None
+    try:
+        for solution in _solutions(after, span):
+            report = check(after.program, after.scaling(solution.orders), after.regime, goals)
+            if report.verdict == "pass":
+                return Attempt(changes, after, solution, ())
+            best = best or Attempt(changes, after, solution, tuple(_errors(report)), _why(report))
+    except RestlessError:
+        return Attempt(changes, after, None, (), "laws do not come to rest")
+    assert best is not None
+    return best
 
 
 def _solutions(problem: Problem, span: Span | None) -> tuple[Solution, ...]:
     """Every different rule that some direction of growth asks for, one where they agree."""
     found: dict[object, Solution] = {}
-    reporter, where = Reporter(), f"{problem.program.name} under {problem.regime.name}"
+    reporter = Reporter()
     try:
         for _, solution in regions(problem.regime, lambda cell: solve(problem, cell)):
             found.setdefault(frozenset(solution.orders.items()), solution)
@@ -45,27 +102,103 @@ def _solutions(problem: Problem, span: Span | None) -> tuple[Solution, ...]:
         reporter.fail(codes.NO_TRANSFER, message, span, helps=error.helps)
     except UnresolvedError as error:
         reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", error.span or span)
-    except RestlessError:
-        reporter.fail(codes.OUT_OF_REACH, f"laws for {where} do not come to rest", span)
     return tuple(found.values())
 
 
+def _errors(report: Report) -> Iterator[Finding]:
+    return (finding for finding in report.findings if finding.diagnostic.severity == "error")
+
+
+def _why(report: Report) -> str:
+    failing = [finding.diagnostic.message for finding in _errors(report)]
+    more = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
+    return failing[0] + more if failing else f"{report.verdict}"
+
+
+# ---- structural alternatives -----------------------------------------------------------------
+def _alternatives(plain: Attempt, goals: Sequence[str], span: Span | None) -> Iterator[Attempt]:
+    """Changes that speak to what fails, the cheapest first; none may lose a default goal that was reached without.
+
+    Once one is found, those already thought of are tried for comparison, and no further ones are built on them.
+    """
+    wanted = (*goals, *_held(plain))
+    waiting = set(remedies(plain.problem, plain.failing))
+    seen, found = set[frozenset[Change]](), False
+    while waiting and len(seen) < TRIES:
+        changes = min(waiting, key=lambda c: (cost(c), _key(c)))
+        waiting.remove(changes)
+        if frozenset(changes) in seen:
+            continue
+        seen.add(frozenset(changes))
+        attempt = _attempt(plain.problem, changes, wanted, span)
+        found = found or attempt.reached
+        yield attempt
+        if not found:
+            waiting |= {(*changes, *more) for more in remedies(attempt.problem, attempt.failing)}
+
+
+def _least(attempt: Attempt, plain: Attempt, wanted: Sequence[str], span: Span | None) -> Attempt:
+    """Without the changes that the goals do not need: what failed because something else did is not to be changed."""
+    for change in sorted(attempt.changes, key=lambda c: cost([c]), reverse=True) if attempt.reached else ():
+        fewer = _attempt(plain.problem, tuple(c for c in attempt.changes if c != change), wanted, span)
+        attempt = fewer if fewer.reached else attempt
+    return attempt
+
+
+def _key(changes: tuple[Change, ...]) -> list[tuple[str, ...]]:
+    return [change.tensors for change in changes]
+
+
+def _held(plain: Attempt) -> tuple[str, ...]:
+    """The default goals that scale alone reaches."""
+    if plain.solution is None:
+        return ()
+    laws = plain.problem.scaling(plain.solution.orders)
+    report = check(plain.problem.program, laws, plain.problem.regime, DEFAULT)
+    return tuple(goal for goal in DEFAULT if report.verdicts[goal] == "pass")
+
+
+# ---- out of reach ----------------------------------------------------------------------------
 def _out_of_reach(
-    problem: Problem, solution: Solution, report: Report, goals: Sequence[str], span: Span | None
-) -> NoReturn:
-    """What stands in each other's way; where that is not to be had, what fails at the best that was found."""
-    failed = [goal for goal, verdict in report.verdicts.items() if verdict != "pass"]
-    found = conflict(problem, solution, goals)
-    if found:
-        said = ["these cannot hold together:", *found.terms]
-        said += [f"with `{lever.attribute}` of `{lever.path}` as given" for lever in found.given]
-    else:
-        messages = (f.diagnostic.message for f in report.findings if f.diagnostic.severity == "error")
-        said = [f"at the best that was found {message}" for message in messages]
+    problem: Problem, tried: Sequence[Attempt], goals: Sequence[str], span: Span | None
+) -> NoReturn:  # fmt: skip
+    """What stands in each other's way where the fewest terms fail; where that is not to be had, what fails there."""
+    where = f"{problem.program.name} under {problem.regime.name}"
+    solved = [attempt for attempt in tried if attempt.solution]
+    if not solved:
+        Reporter().fail(codes.OUT_OF_REACH, f"laws for {where} do not come to rest", span)
+    closest = min(solved, key=lambda attempt: (len(attempt.failing), cost(attempt.changes)))
+    failed = dict.fromkeys(f"`{finding.goal}`" for finding in closest.failing)
     Reporter().fail(
         codes.OUT_OF_REACH,
-        f"no law reaches {', '.join(f'`{goal}`' for goal in failed)} on {problem.program.name} "
-        f"under {problem.regime.name}",
+        f"no law reaches {', '.join(failed)} on {where}",
         span,
-        notes=said,
+        notes=(*_said(closest, goals, span), *(_tried(a) for a in tried if a.changes and a is not closest)),
     )
+
+
+def _said(closest: Attempt, goals: Sequence[str], span: Span | None) -> Iterator[str]:
+    assert closest.solution is not None
+    found = conflict(closest.problem, closest.solution, goals)
+    if found is None:
+        messages = (finding.diagnostic.message for finding in closest.failing)
+        yield from (f"at the best that was found {message}" for message in messages)
+        return
+    yield "these cannot hold together:"
+    yield from found.terms
+    yield from (f"with `{lever.attribute}` of `{lever.path}` as given" for lever in found.given)
+    if closest.changes:
+        yield f"where {told(closest.changes)}"
+    yield from _frozen(closest, found, goals, span)
+
+
+def _frozen(closest: Attempt, found: Conflict, goals: Sequence[str], span: Span | None) -> Iterator[str]:
+    """Which of the updates that stand in the way could be given up: for the user to say, never done unasked."""
+    for path in found.updates:
+        for change in freezing(closest.problem, path):
+            if _attempt(closest.problem, change, goals, span).reached:
+                yield f"it is reached where {told(change)} (`frozen = yes` in a rule to keep); lost: {lost(change)}"
+
+
+def _tried(attempt: Attempt) -> str:
+    return f"where {told(attempt.changes)}: {attempt.why}"

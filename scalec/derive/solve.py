@@ -8,7 +8,7 @@ that lets something exceed it is lowered. Inits and factors only ever fall, so i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from scalec.calculus.backward import Backward
@@ -19,10 +19,11 @@ from scalec.calculus.structure import inputs
 from scalec.calculus.training import Training, train
 from scalec.calculus.weights import Update, Weight
 from scalec.calculus.world import World
-from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE, Lever, Problem
+from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE, Lever, Problem, marked
 from scalec.program.ops import Linear, Scale
 from scalec.symbolic.dominance import Cell, Magnitude
-from scalec.symbolic.order import Order
+from scalec.symbolic.linear import combination
+from scalec.symbolic.order import ONE, Order
 
 ROUNDS = 100
 
@@ -50,8 +51,19 @@ class Solution:
 
 
 def solve(problem: Problem, cell: Cell) -> Solution:
-    """The levers at rest. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`, `RestlessError`."""
-    return _Solver(problem, cell).run()
+    """The levers at rest. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`, `RestlessError`.
+
+    Where a rate multiplies a plain gradient, every update hangs on all other rates. So it is first solved as if that
+    gradient were normalised; the rate is then that one over the gradient entry.
+    """
+    plain = [Lever(path, RATE) for path, rule in problem.given.tensors.items() if rule.family == "sgd" and rule.lr]
+    if problem.open.isdisjoint(plain):
+        return _Solver(problem, cell).run()
+    alike = {path: replace(rule, family="entrywise") if Lever(path, RATE) in plain else rule
+             for path, rule in problem.given.tensors.items()}  # fmt: skip
+    normalised = _Solver(replace(problem, given=replace(problem.given, tensors=alike)), cell)
+    normalised.run()
+    return _Solver(problem, cell, normalised.over_entries(plain)).run()
 
 
 @dataclass
@@ -61,28 +73,42 @@ class _Solver:
     levers: dict[Lever, Magnitude] = field(default_factory=dict)
     held: dict[Lever, Held] = field(default_factory=dict)
     capped: set[str] = field(default_factory=set)
+    entries: Mapping[str, Magnitude | None] = field(default_factory=dict)
 
     def run(self) -> Solution:
-        self._begin()
-        self._first_inits()
-        self._first_step()
+        if not self.levers:
+            self._begin()
+            self._first_inits()
+            self._first_step()
         seen = set[object]()
-        while (state := (frozenset(self.levers.items()), frozenset(self.capped))) not in seen:
+        for _ in range(ROUNDS):
+            state = frozenset(self.levers.items()), frozenset(self.capped)
+            if state in seen:
+                break
             seen.add(state)
             training = train(self._world(), beyond_proof=True)
             if not self._improve(training):
                 self._end(training)
+                self.entries = {path: update.entry for path, update in training.limit.updates.items()}
                 return Solution(self.cell, {lever: m.order for lever, m in self.levers.items()}, self.held)
         raise RestlessError
+
+    def over_entries(self, plain: Iterable[Lever]) -> dict[Lever, Magnitude]:
+        """Where to start with rates of plain gradients: those found over the largest gradient entries."""
+        sizes = {lever: self.entries.get(lever.path) for lever in plain if lever in self.levers}
+        solved = {lever: m for lever, m in self.levers.items() if lever.attribute not in (EPSILON, DECAY)}
+        return solved | {lever: self.levers[lever] / entry for lever, entry in sizes.items() if entry}
 
     def _improve(self, training: Training) -> bool:
         """One round. Sizes that still grow from copy to copy say nothing of rates until what lets them is lowered."""
         first, limit, growing = training.steps[0].forward, training.limit.forward, training.limit.growing
         if growing and self._lower(first, limit, growing):
             return True
+        if self._jointly(training):
+            return True
         if not training.settled and any(self._rates(step.forward, above=True) for step in training.steps):
             return True
-        return self._rates(limit) or self._lower(first, limit) or self._cap(limit)
+        return self._rates(limit) or self._lower(first, limit) or self._to_the_sum(first) or self._cap(limit)
 
     # ---- views -------------------------------------------------------------------------------
     @cached_property
@@ -109,8 +135,13 @@ class _Solver:
 
     def _top(self, vectors: Iterable[Vector]) -> Component | None:
         found = [c for vector in vectors for c in vector]
-        best = self.cell.largest(c.order for c in found)
+        best = found[0].order.cell.largest(c.order for c in found) if found else None
         return next((c for c in found if c.order is best), None)
+
+    def _largest(self, places: Mapping[str, Vector]) -> tuple[str, Component | None]:
+        """The largest component of all places, and which it is in."""
+        top = self._top(places.values())
+        return next((name for name, vector in places.items() if top in vector), ""), top
 
     # ---- the start: what init alone determines -----------------------------------------------
     def _begin(self) -> None:
@@ -142,21 +173,46 @@ class _Solver:
         raise RestlessError
 
     def _first_order(self) -> tuple[Forward, Forward]:
-        """The first pass, and what each first update does to it alone; behind a zero init there is none yet."""
-        first = Forward(self._world(), {}).run()
-        backward = Backward(first).run()
-        updates = {path: w.step(Update(), backward.passes(path)) for path, w in first.world.weights.items()}
-        after = Forward(first.world, updates, first.values)
+        """The first pass, and what each first update does to it alone.
+
+        Behind a weight that starts at zero there is no gradient yet, so its own first updates come before.
+        """
+        world, begun = self._world(), dict[str, Update]()
+        zero = [path for path, weight in world.weights.items() if any(use.sigma is None for use in weight.uses)]
+        while True:
+            first = Forward(world, begun).run()
+            backward = Backward(first).run()
+            updates = {p: w.step(begun.get(p, Update()), backward.passes(p)) for p, w in world.weights.items()}
+            moved = {path: updates[path] for path in zero if updates[path].entry is not None}
+            if moved.keys() == begun.keys():
+                break
+            begun = moved
+        after = Forward(world, updates, first.values)
         for op in self.operations:
             after.terms[op.out] = after.weight(op, first.values[op.x])
         return first, after
 
     def _even_out(self, forward: Forward) -> bool:
-        """The first weight whose initial output is not of order 1 gets an init that makes it so."""
+        """The first weight whose initial output, the largest of its uses, is not of order 1 gets the init for that."""
+        drawn: dict[Lever, list[Linear]] = {}
         for op in self.operations:
-            lever, top = Lever(op.tensor, INIT), self._top([forward.terms[op.out].init])
-            drawn = lever in self.levers and isinstance(op, Linear)
-            if drawn and top and self._move(lever, top.order, Held("init", op.out, top)):
+            if isinstance(op, Linear) and Lever(op.tensor, INIT) in self.levers:
+                drawn.setdefault(Lever(op.tensor, INIT), []).append(op)
+        for lever, uses in drawn.items():
+            at, top = self._largest({op.out: forward.terms[op.out].init for op in uses})
+            if top and self._move(lever, top.order, Held("init", at, top)):
+                return True
+        return False
+
+    def _to_the_sum(self, first: Forward) -> bool:
+        """The first weight drawn for a sum whose initial term there is not of order 1 gets an init that makes it so."""
+        carrier = Carrier(first)
+        for op in self.operations:
+            lever = Lever(op.tensor, INIT)
+            if lever not in self.levers or op.tensor not in self.problem.at_the_sum:
+                continue
+            at, top = self._largest(carrier.reached(op, "init"))
+            if top and self._move(lever, top.order, Held("init", at, top)):
                 return True
         return False
 
@@ -167,18 +223,57 @@ class _Solver:
         `above`: only those that are too large, at the first step where any is; what follows builds on it.
         """
         moved = False
-        for path in self.problem.given.tensors:
-            lever = Lever(path, RATE)
-            if lever not in self.levers:
-                continue
-            places = {op.out: forward.terms[op.out].effective for op in self.operations if op.tensor == path}
-            if path in self.capped:
-                places |= self._shown(forward, path)
-            top = self._top(places.values())
+        for lever in self._open_rates():
+            at, top = self._shows(forward, lever.path)
             if top and not (above and top.order <= self.cell.one):
-                at = next(name for name, vector in places.items() if top in vector)
                 moved |= self._move(lever, top.order, Held("effective", at, top))
         return moved
+
+    def _jointly(self, training: Training) -> bool:
+        """All rates at once, where one by one they chase each other: the largest effective terms as they stand are
+        monomials in the rates, and that all are of order 1 is a system of linear equations in their exponents.
+        """
+        index = self._off(training)
+        if index is None:
+            return False
+        regime, marks = marked(self.cell.regime, self._open_rates())
+        laws = {
+            lever: m.order * Order.of({marks[lever]: 1} if lever in marks else {}) for lever, m in self.levers.items()
+        }
+        world = World(self.problem.structure, self.problem.scaling(laws), Cell(regime, self.cell.rays))
+        steps = train(world, beyond_proof=True).steps
+        terms = {lever: top for lever in marks if (top := self._shows(steps[index].forward, lever.path)[1])}
+        names = [marks[lever] for lever in terms]
+        columns = [[top.order.order.exponent(name) for top in terms.values()] for name in names]
+        found = dict.fromkeys(terms, ONE)
+        for dim in sorted({dim for top in terms.values() for dim, _ in top.order.order.powers} - set(names)):
+            solved = combination(columns, [-top.order.order.exponent(dim) for top in terms.values()])
+            if solved is None:
+                return False
+            found = {lever: found[lever] * Order.of({dim: x}) for lever, x in zip(terms, solved, strict=True)}
+        self.levers |= {lever: self.levers[lever] * self.cell.magnitude(by) for lever, by in found.items()}
+        return any(by.powers for by in found.values())
+
+    def _off(self, training: Training) -> int | None:
+        """The first step at which an effective term is above order 1; where there is a limit, that if one is not 1."""
+        above = not training.settled
+        for step in training.steps[1:] if above else training.steps[-1:]:
+            tops = (self._shows(step.forward, lever.path)[1] for lever in self._open_rates())
+            sizes = [top.order for top in tops if top]
+            if not all(size <= self.cell.one if above else size.ties(self.cell.one) for size in sizes):
+                return step.index
+        return None
+
+    def _open_rates(self) -> list[Lever]:
+        rates = (Lever(path, RATE) for path in self.problem.given.tensors)
+        return [lever for lever in rates if lever in self.levers]
+
+    def _shows(self, forward: Forward, path: str) -> tuple[str, Component | None]:
+        """The largest effective term of a tensor, and where it is: at its own output, or where a cap holds it."""
+        places = {op.out: forward.terms[op.out].effective for op in self.operations if op.tensor == path}
+        if path in self.capped:
+            places |= self._shown(forward, path)
+        return self._largest(places)
 
     def _shown(self, forward: Forward, path: str) -> dict[str, Vector]:
         """Where else an update shows: the next observables, and the sum over copies."""
@@ -212,13 +307,13 @@ class _Solver:
 
     def _narrow(self, op: Linear, first: Forward, limit: Forward) -> bool:
         lever = Lever(op.tensor, INIT)
-        if lever not in self.levers:
+        if lever not in self.levers or op.tensor in self.problem.at_the_sum:
             return False
         terms = {"init": first.terms[op.out].init, "propagating": limit.terms[op.out].propagating}
-        top = self._top(terms.values())
+        term, top = self._largest(terms)
         if top is None:
             return False
-        why = Held(next(term for term, vector in terms.items() if top in vector), op.out, top)
+        why = Held(term, op.out, top)
         excess = top.order / self._inherited(limit, op.x)
         if excess <= self.cell.one:
             self.held.setdefault(lever, why)
@@ -244,7 +339,15 @@ class _Solver:
         if top is None:
             return False
         excess = top.order / self._inherited(forward, *made_of)
-        return not excess <= self.cell.one and self._move(lever, excess, Held("total", at, top))
+        if excess <= self.cell.one or self._drawn_back(forward, at, top):
+            return False
+        return self._move(lever, excess, Held("total", at, top))
+
+    def _drawn_back(self, forward: Forward, at: str, top: Component) -> bool:
+        """Whether the sum is as large as it is by a weight drawn for it: that takes back whatever a factor does."""
+        drawn = (op for op in self.operations if op.tensor in self.problem.at_the_sum)
+        found = (Carrier(forward).reached(op, "propagating").get(at, ()) for op in drawn)
+        return any(c.order.ties(top.order) for vector in found for c in vector)
 
     def _inherited(self, forward: Forward, *values: str) -> Magnitude:
         """What is not this lever's doing: where a stream grows from copy to copy, all that it feeds is too large."""

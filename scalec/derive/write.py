@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from scalec.calculus.components import Component
 from scalec.calculus.world import World
 from scalec.derive.clauses import Kind, Wanted, canonical, clause_lines, site_place, tensor_place
-from scalec.derive.express import Law, Place
+from scalec.derive.express import Law, Place, laws
 from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE, Lever, Problem
+from scalec.derive.reach import Reached
 from scalec.derive.solve import Held, Solution
+from scalec.derive.structural import DRAW, lost, told
 from scalec.program.ops import Bias, Dot, Gain
 from scalec.program.program import Site
 from scalec.symbolic.formula import Formula
-from scalec.symbolic.order import Order
+from scalec.symbolic.order import ONE, Order
 
+WIDE = 110  # letters in a line of comment
 ATTRIBUTES = (INIT, RATE, EPSILON, DECAY)
 
 
@@ -35,23 +39,25 @@ class Frame:
     goals: tuple[str, ...]
 
 
-def rule_text(problem: Problem, solution: Solution, frame: Frame) -> str:
+def rule_text(reached: Reached, frame: Frame) -> str:
     """The file: what it uses, the rule, and a check that it does what it was derived for."""
-    return canonical((*_uses(frame), *rule_lines(problem, solution, frame), *_check(frame)))
+    return canonical((*_uses(frame), *rule_lines(reached, frame), *_check(frame)))
 
 
-def rule_lines(problem: Problem, solution: Solution, frame: Frame) -> Iterator[str]:
+def rule_lines(reached: Reached, frame: Frame) -> Iterator[str]:
     """The rule alone, not laid out yet."""
     yield f"# Derived for {', '.join(frame.goals)} on {frame.network} under {frame.regime}."
+    yield from (f"# {line}" for said in _alternatives(reached) for line in wrap(said, WIDE, subsequent_indent="  "))
     extends = f" extends {frame.parent}" if frame.parent else ""
     yield f"rule {frame.name}{extends} for {frame.optimizer} {{"
-    yield from body_lines(problem, solution)
+    yield from body_lines(reached.problem, reached.solution)
     yield "}"
 
 
 def body_lines(problem: Problem, solution: Solution) -> Iterator[str]:
-    """Where values start, and the clauses by which they move."""
+    """Where values start, what is changed beside scale, and the clauses by which values move."""
     yield from _starts(problem)
+    yield from _structure(problem)
     yield from clause_lines(_wanted(problem, solution))
 
 
@@ -64,19 +70,51 @@ def _check(frame: Frame) -> Iterator[str]:
     yield f"expect {', '.join(frame.goals)} }}"
 
 
+# ---- structure -------------------------------------------------------------------------------
+def _alternatives(reached: Reached) -> Iterator[str]:
+    """What scale alone leaves, what was changed, and what else was tried, with what each takes."""
+    if not reached.tried:
+        return
+    plain, taken, *others = reached.tried
+    yield f"Scale alone does not reach that: {plain.why}."
+    yield f"Taken: {told(taken.changes)}. Lost: {lost(taken.changes)}."
+    for attempt in others:
+        then = f"reaches it too. Lost: {lost(attempt.changes)}" if attempt.reached else attempt.why
+        yield f"Not taken: {told(attempt.changes)}: {then}."
+
+
+def _structure(problem: Problem) -> Iterator[str]:
+    """The changes that are words of the language, each in the fewest selectors."""
+    places = [tensor_place(t, lambda *_: ONE) for t in problem.program.tensors]
+    said: dict[str, list[str]] = {}
+    for change in problem.changes:
+        if change.means.says:
+            said.setdefault(change.means.says.format(change.word), []).extend(change.tensors)
+    for text, paths in said.items():
+        inside, outside = ([p for p in places if (p.path in paths) == chosen] for chosen in (True, False))
+        yield from (
+            f"tensor {found.selector} {{ {text} }}  # for what scale alone does not reach"
+            for found in laws(inside, dict.fromkeys(paths, ONE), outside)
+        )
+
+
 # ---- where values start ----------------------------------------------------------------------
 def _starts(problem: Problem) -> Iterator[str]:
     """At the base size: independent sums of order 1. A law says nothing about that."""
-    drawn = [t for t in problem.program.tensors if Lever(t.path, INIT) in problem.open and t.path in problem.weighted]
-    taken = [t for t in problem.program.tensors if t not in drawn and t.path in problem.weighted]
+    undone = {path for change in problem.changes for path in change.tensors if INIT in change.means.closes}
+    weighted = [t for t in problem.program.tensors if t.path in problem.weighted]
+    drawn = [t for t in weighted if Lever(t.path, INIT) in problem.open or t.path in undone]
+    groups: dict[str, list[str]] = {}  # the roles of those whose draw is said already, and of the others
+    for t in drawn:
+        groups.setdefault("" if Lever(t.path, DRAW) in problem.decided else "init = normal;  ", []).append(t.role)
     lines = []
-    if drawn:
-        roles = ["*"] if not taken else list(dict.fromkeys(t.role for t in drawn))
-        lines.append(f"tensor {', '.join(roles)} {{ init = normal; {INIT} = 1/sqrt(fan_in) }}")
+    for word, found in groups.items():
+        roles = ["*"] if len(found) == len(weighted) else list(dict.fromkeys(found))
+        lines.append(f"tensor {', '.join(roles)} {{ {word}{INIT} = 1/sqrt(fan_in) }}")
     for kind, word in ((Bias, "zero"), (Gain, "ones")):
-        found = {op.tensor for op in problem.structure.operations if isinstance(op, kind)}
+        gains = {op.tensor for op in problem.structure.operations if isinstance(op, kind)}
         roles = list(dict.fromkeys(t.role for t in problem.program.tensors
-                                   if t.path in found and Lever(t.path, INIT) in problem.open))  # fmt: skip
+                                   if t.path in gains and Lever(t.path, INIT) in problem.open))  # fmt: skip
         if roles:
             lines.append(f"tensor {', '.join(roles)} {{ init = {word} }}")
     for site, name in _products(problem):

@@ -1,4 +1,4 @@
-"""Linear inequalities over the rationals. Input: rows `a . x <= b`. Output: why they have no solution. Exact."""
+"""Linear equations and inequalities over the rationals: their solution, or why there is none. Exact."""
 
 from __future__ import annotations
 
@@ -6,6 +6,23 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 Row = tuple[Sequence[Fraction], Fraction]
+
+
+def combination(columns: Sequence[Sequence[Fraction]], wanted: Sequence[Fraction]) -> list[Fraction] | None:
+    """What to multiply the columns by for their sum to be what is wanted; None if there is nothing, or many things."""
+    rows = [[*(column[i] for column in columns), want] for i, want in enumerate(wanted)]
+    for k in range(len(columns)):
+        pivot = next((r for r in range(k, len(rows)) if rows[r][k]), None)
+        if pivot is None:
+            return None
+        rows[k], rows[pivot] = rows[pivot], rows[k]
+        rows[k] = [x / rows[k][k] for x in rows[k]]
+        for r, row in enumerate(rows):
+            if r != k and row[k]:
+                rows[r] = [x - row[k] * y for x, y in zip(row, rows[k], strict=True)]
+    if any(row[-1] for row in rows[len(columns) :]):
+        return None
+    return [row[-1] for row in rows[: len(columns)]]
 
 
 def certificate(rows: Sequence[Row]) -> tuple[int, ...]:

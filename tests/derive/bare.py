@@ -14,7 +14,7 @@ import pytest
 
 from scalec.derive.given import problem_of
 from scalec.derive.problem import Lever
-from scalec.derive.reach import reach
+from scalec.derive.reach import Reached, reach
 from scalec.deriving import Asked, derive_rule
 from scalec.diagnostics import Reporter
 from scalec.operands import Chooser, Operands
@@ -110,16 +110,28 @@ def derived_text(
     return derive_rule(workspace, asked if goals is None else Asked(asked.operands, words, goals))
 
 
-def solved(network: str, optimizer: str, regime: str) -> Mapping[Lever, Fraction]:
-    """The exponent of every lever in the one scale of a regime."""
-    workspace, reporter = load_text(renamed(MORE), "more.scale"), Reporter()
-    ref = parse_ref(Source("network", NAMES[network]))
-    subject = Chooser(workspace, reporter).subject(None, ref, (NAMES.get(optimizer, optimizer),))
+def reached(
+    network: str, optimizer: str, regime: str, goals: tuple[str, ...], *, keep: str = "", more: str = ""
+) -> Reached:
+    """What is found in an installation without packs. `keep` is the body of a rule to keep."""
+    owner = NAMES.get(optimizer, optimizer)
+    rule = f"rule given for {owner} {{ {keep} }}"
+    workspace, reporter = load_text(renamed(MORE) + more + rule, "more.scale"), Reporter()
+    network_ref, rule_ref = (parse_ref(Source("name", name)) for name in (NAMES.get(network, network), "given"))
+    subject = Chooser(workspace, reporter).subject(rule_ref, network_ref, (owner,))
     growth = resolve_regime(workspace, parse_regime(Source("regime", regime)), reporter)
     assert growth is not None
-    problem = problem_of(subject.program, subject.rule, subject.optimizers, growth)
-    found = reach(problem, ("stable_training", "nontrivial", "maximal_update"))
-    return {lever: growth.exponent(order).exponent("s") for lever, order in found.orders.items()}
+    return reach(problem_of(subject.program, subject.rule, subject.optimizers, growth), goals)
+
+
+def exponents(found: Reached) -> Mapping[Lever, Fraction]:
+    """The exponent of every lever in the one scale of a regime."""
+    growth = found.problem.regime
+    return {lever: growth.exponent(order).exponent("s") for lever, order in found.solution.orders.items()}
+
+
+def solved(network: str, optimizer: str, regime: str) -> Mapping[Lever, Fraction]:
+    return exponents(reached(network, optimizer, regime, ("stable_training", "nontrivial", "maximal_update")))
 
 
 def planned(text: str, network: str, base: str, folder: Path, more: str = "") -> Plan:

@@ -53,7 +53,7 @@ def derived(text: str, optimizer: str, regime: str) -> tuple[Problem, Solution]:
     growth = resolve_regime(workspace, parse_regime(Source("regime", regime)), reporter)
     assert growth is not None
     problem = problem_of(subject.program, subject.rule, subject.optimizers, growth)
-    return problem, reach(problem, DEFAULT)
+    return problem, reach(problem, DEFAULT).solution
 
 
 OPTIMIZERS = st.sampled_from(["sgd", "adam", "adamw"])
