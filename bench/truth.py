@@ -35,7 +35,7 @@ RULES = Path(__file__).parent / "rules"
 SAMPLES = 32  # vectors in a batch
 SEQUENCES = 4
 IMAGES = 16
-RATES = {"adam": "2^-12", "sgd": "2^-5"}  # far from the edge of stability at every size
+RATES = {"adam": "2^-12", "muon+adamw": "2^-12", "sgd": "2^-5"}  # far from the edge of stability at every size
 EPS = "10^-14"  # below every gradient entry, as `faithful` asks
 
 
@@ -151,7 +151,24 @@ def cases() -> list[Case]:
             ("lora_even", widths),
         )
     ]
-    return [*mlp, *wide, *deep, *gpt, *deep_gpt, *seeing, *_llama(), *sparse, *adapters]
+    return [*mlp, *wide, *deep, *gpt, *deep_gpt, *seeing, *_llama(), *sparse, *adapters, *_dropped(), *_muon()]
+
+
+def _dropped() -> list[Case]:
+    """Dropout wherever it can stand; which entries it takes stays the same from step to step."""
+    return [
+        Case("width", "dropped_gpt", "mup_width", o, "N", WIDTHS[:4], "L=2", alone=1, tunes=HALF_READOUT)
+        for o in OPTIMIZERS
+    ]
+
+
+def _muon() -> list[Case]:
+    """Two optimizers at once: one orthogonalises matrices, in bfloat16, the other has the rest."""
+    both = "muon+adamw"
+    return [
+        *(Case("muon", "small_mlp", rule, both, "N", WIDTHS) for rule in ("muon_width", "muon_timid")),
+        Case("muon", "tiny_gpt", "muon_width", both, "N", WIDTHS[:4], "L=2", alone=1, tunes=HALF_READOUT),
+    ]
 
 
 def _llama() -> list[Case]:

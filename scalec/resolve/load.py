@@ -133,8 +133,8 @@ class Workspace:
                 helps=["ask only one of them for it: `use FILE (NAME, ...)` names what is wanted"],
             )
         else:
-            elsewhere = [k for k in sorted(self.units) if (kind, name) in self.units[k].own]
-            helps = did_you_mean(name, known) or tuple(f"add `use {k}`" for k in elsewhere)
+            elsewhere = tuple(f"add `use {key}`" for key in _packs_with(kind, name))
+            helps = elsewhere or did_you_mean(name, known)
             notes = () if helps or not 0 < len(known) <= FEW else (f"known here: {', '.join(sorted(known))}",)
             reporter.report(codes.UNKNOWN_NAME, f"unknown {kind} `{name}`", span, notes=notes, helps=helps)
         return None
@@ -160,6 +160,22 @@ def standard_files() -> dict[str, Path]:
     return {
         ".".join(path.relative_to(folder).with_suffix("").parts): path for path in sorted(folder.rglob(f"*{SUFFIX}"))
     }
+
+
+def _packs_with(kind: Kind, name: str) -> tuple[str, ...]:
+    """The standard packs that declare it."""
+    found = []
+    for key, path in standard_files().items():
+        declared = (
+            d for d in _standard(path, shown(key)).declarations if not isinstance(d, nodes.Use | nodes.CheckDecl)
+        )
+        found += [key for d in declared if (KINDS[type(d)], d.name) == (kind, name)]
+    return tuple(found)
+
+
+def shown(key: str) -> str:
+    """What messages call a standard pack: `std/mup.scale`."""
+    return f"{key.replace('.', '/')}{SUFFIX}"
 
 
 def load(path: Path, name: str | None = None) -> Workspace:
@@ -265,7 +281,7 @@ class _Loader:
                     helps=did_you_mean(use.target, self.standard) or (f"the packs are {', '.join(self.standard)}",),
                 )
                 return None
-            return use.target, path, f"{use.target.replace('.', '/')}{SUFFIX}"
+            return use.target, path, shown(use.target)
         path = (folder or Path()) / use.target
         reason = _wrong_path(path) or ("" if _is_there(path) and path.is_file() else "there is no such file")
         if not reason:

@@ -18,6 +18,9 @@ from scalec.torch.probes import Map, Probe, Probes, Run, Seen, parameter_regex
 from scalec.torch.terms import Term
 
 
+MASKS = 20  # the seed of every forward pass: dropout leaves out the same, so that a change is training's
+
+
 @dataclass(frozen=True)
 class Batch:
     """`x` and `beside` as the model takes them, `y` the class of each position."""
@@ -42,7 +45,9 @@ def measure_terms(run: Run, batch: Batch, steps: int, only: str | None = None) -
     terms: dict[Term, float] = {}
     for step in range(steps + 1):
         run.optimizer.zero_grad()
-        seen = probes.forward(batch.x, *batch.beside)
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(MASKS)
+            seen = probes.forward(batch.x, *batch.beside)
         first = first or seen
         F.cross_entropy(seen.logits.flatten(0, -2), batch.y.flatten()).backward()  # type: ignore[no-untyped-call]
         if step == 0:

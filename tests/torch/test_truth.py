@@ -13,6 +13,7 @@ from bench.truth import Case, Outcome, experiment, report
 from scalec.torch.compare import Row, compare, fit, slope
 from scalec.torch.experiment import Experiment
 from scalec.torch.explain import UNEXPLAINED, explain
+from scalec.torch.measure import measure_terms
 from scalec.torch.terms import Term
 
 pytestmark = pytest.mark.torch
@@ -50,6 +51,24 @@ def test_balanced_rules_train_as_predicted(rule: str, optimizer: str) -> None:
 def test_every_term_of_the_network_is_compared() -> None:
     trial = _trial("mup_width", "sgd")
     assert set(trial.predicted()) <= set(trial.measured())
+
+
+@pytest.mark.slow
+def test_two_optimizers_at_once_train_as_predicted() -> None:
+    case = Case("muon", "small_mlp", "muon_width", "muon+adamw", "N", WIDTHS, seeds=5)
+    rows = experiment(case, steps=2).rows()
+    assert len(rows) > 15
+    assert [str(row.term) for row in rows if not row.agrees] == []
+
+
+@pytest.mark.slow
+def test_dropout_takes_the_same_at_every_step() -> None:
+    trial = experiment(Case("width", "dropped_gpt", "mup_width", "adam", "N", (64, 256), "L=1", seeds=1), steps=1)
+    run = trial.emitted.build(trial.plan.sizes[0], 0, 0.0)
+    batch = trial.data(trial.plan.sizes[0], 0)
+    terms = measure_terms(run, batch, steps=1)
+    assert terms[Term("readout", "init", 0)] > 0
+    assert terms[Term("readout", "propagating", 1)] == 0  # nothing is trained at a rate of 0
 
 
 @pytest.mark.slow
