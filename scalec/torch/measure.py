@@ -17,7 +17,6 @@ from scalec.calculus.structure import Structure
 from scalec.torch.probes import Map, Probe, Probes, Run, Seen, parameter_regex
 from scalec.torch.terms import Term
 
-
 MASKS = 20  # the seed of every forward pass: dropout leaves out the same, so that a change is training's
 
 
