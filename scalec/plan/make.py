@@ -119,6 +119,7 @@ class _Planner:
         self.fixed = frozenset(d.name for d in program.dimensions if not d.grows)
         self.solver = Solver({}, self.fixed, self._at_base, reporter)
         self.dimensions: dict[str, Formula] = {d.name: f.symbol("size", d.name) for d in program.dimensions}
+        self.of_network = size_table.of_network(program)
 
     def plan(self) -> Plan:
         asked = tuple(zip(self.request.at, self.places, strict=True))
@@ -193,7 +194,7 @@ class _Planner:
                 self.decider.demand(demand, scope.with_laws(demand.laws), said)
 
     def _run_sizes(self) -> dict[str, Formula]:
-        return size_table.of_network(self.program) | self.dimensions
+        return self.of_network | self.dimensions
 
     # ---- tensors, sites, the run -------------------------------------------------------------
     def _tensor(self, tensor: Tensor) -> PlannedTensor:

@@ -80,13 +80,18 @@ def shown(
 
 
 def of_network(program: Program) -> dict[str, Formula]:
-    """Relative sizes of the network as a whole: `params`, and those that are the same wherever they exist."""
+    """Relative sizes of the network as a whole: `params`, of which one sample meets `params.active`, and those that are
+    the same wherever they exist."""
     places: tuple[Tensor | Site, ...] = (*program.tensors, *program.sites)
     found: dict[str, set[Formula]] = {}
     for name, size in dict.fromkeys(pair for place in places for pair in place.relative):
         found.setdefault(name, set()).add(size)
+    met = Structure(program).axes
     params = f.add(*(f.mul(*t.shape, *(axis.count for axis in t.axes)) for t in program.tensors))
-    return {"params": params} | {name: sizes.pop() for name, sizes in found.items() if len(sizes) == 1}
+    active = f.add(*(f.mul(*t.shape, *(met.get(axis.name, axis.count) for axis in t.axes)) for t in program.tensors))
+    return {"params": params, "params.active": active} | {
+        name: sizes.pop() for name, sizes in found.items() if len(sizes) == 1
+    }
 
 
 def _exact(formula: Formula, sizes: Sizes) -> Fraction | None:

@@ -182,3 +182,11 @@ def test_without_sizes_nothing_is_looked_at() -> None:
     text = f"{NETWORK} rule mine extends mup {{ base N = 64  require N = 1  valid N = 1 }}"
     made = plan(workspace(text), Operands(None, "net", "adam"), PlanRequest())
     assert list(unmet(made, "valid")) == []
+
+
+def test_params_active_are_those_that_one_input_meets() -> None:
+    text = "rule mine extends moe_mup { base N = 64, Ne = 64, M = 8, K = 2  valid params - params.active > 6*2*64*64 }"
+    operands = Operands("mine", "moe_mlp", "adam")
+    made = plan(workspace(f"use std.moe\n{text}"), operands, PlanRequest(("N=64",)))
+    (warning,) = unmet(made, "valid")  # exactly as many as six experts have
+    assert warning.message.startswith("`valid params - params.active > 6*2*64*64` does not hold")
