@@ -13,7 +13,7 @@ from typing import assert_never
 from scalec.calculus import rows, transfer
 from scalec.calculus.components import ABSENT, Vector, changed, initial, joined, prune, size, sum_over, union
 from scalec.calculus.forward import ROUNDS, Drift, Forward, Terms, regrouped, same, shrinks
-from scalec.calculus.structure import Trunk
+from scalec.calculus.structure import Trunk, Weighted
 from scalec.calculus.weights import Pass, Update
 from scalec.program.ops import (
     Add,
@@ -62,17 +62,16 @@ class Backward:
 
     def passes(self, tensor: str) -> tuple[Pass, ...]:
         """Every use of a tensor: what went in and what gradient came back."""
+        return tuple(map(self._pass, self.forward.world.structure.users.get(tensor, ())))
+
+    def _pass(self, op: Weighted) -> Pass:
         structure, world = self.forward.world.structure, self.forward.world
-        found = []
-        for op in structure.operations:
-            if isinstance(op, Linear | Gain | Bias) and op.tensor == tensor:
-                one = transfer.source(world.one, op.out, "1")
-                x = one if isinstance(op, Bias) else self.forward.values[op.x]
-                axes = [repeat.axis for repeat in structure.within[op.out]] + list(structure.split[op.out])
-                missing = tuple(a for a in map(world.axis.__getitem__, axes) if a not in world.weights[tensor].axes)
-                d = self.gradients.get(op.out, ABSENT)
-                found.append(Pass(self.forward.use(op), x, prune(d), missing, not isinstance(op, Linear)))
-        return tuple(found)
+        one = transfer.source(world.one, op.out, "1")
+        x = one if isinstance(op, Bias) else self.forward.values[op.x]
+        axes = [repeat.axis for repeat in structure.within[op.out]] + list(structure.split[op.out])
+        missing = tuple(a for a in map(world.axis.__getitem__, axes) if a not in world.weights[op.tensor].axes)
+        d = self.gradients.get(op.out, ABSENT)
+        return Pass(self.forward.use(op), x, prune(d), missing, not isinstance(op, Linear))
 
     def _all(self, operations: Iterable[Operation]) -> None:
         for op in reversed(tuple(operations)):
@@ -82,7 +81,15 @@ class Backward:
             if isinstance(op, Repeat):
                 self._repeat(op, d)
             elif d:
-                self._give(self._one(op, d))
+                self._give(self._known(op, d))
+
+    def _known(self, op: Operation, d: Vector) -> Gradients:
+        """`_one`, worked out once for the same gradient, inputs and update."""
+        asked = ("backward", d, *self.forward.read(op))
+        given, terms = self.forward.world.remembered(asked, lambda: (tuple(self._one(op, d)), self.terms.get(op.out)))
+        if terms is not None:
+            self.terms[op.out] = terms
+        return given
 
     def _give(self, shares: Gradients) -> None:
         for name, gradient in shares:

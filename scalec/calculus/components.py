@@ -9,100 +9,14 @@ redundant; an empty vector is identically zero, which is not the same as small.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from math import prod
-from typing import Literal
 
+from scalec.calculus.words import Copies, Deps, History, Part, Word, history
 from scalec.symbolic.dominance import Cell, Magnitude
-
-LETTERS = 4  # weights in a word
-MARKED = 2 * LETTERS  # and marks: at most so many together
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Copies:
-    """A replicated axis: layers, heads, experts. Few copies are not told `apart`, unless data chooses among them.
-
-    `compared`: something takes differences between the copies, which leaves nothing of what they share.
-    """
-
-    name: str
-    count: Magnitude
-    apart: bool = True
-    compared: bool = False
-
-
-Deps = frozenset[Copies]
-NOWHERE: Deps = frozenset()
-
-
-@dataclass(frozen=True)
-class Letter:
-    """`forward`: this vector is `W v`; `backward`: it is `W^T v`; `mark`: it is `v` times a factor of mean 0.
-
-    `own`: the axes along which `W` has draws of its own. `below`: the deps of `v`. `grown`: by how much
-    sums over the axes in `bound` enlarged it; meeting one's own weight again undoes that, since only
-    one term of the sum does. `met`: training applies the weight in the opposite direction; `gain`: the
-    most that popping this letter then brings over the central limit.
-    """
-
-    tensor: str
-    direction: Literal["forward", "backward", "mark"]
-    grown: Magnitude
-    gain: Magnitude
-    met: bool = True
-    own: Deps = NOWHERE
-    below: Deps = NOWHERE
-    bound: Deps = NOWHERE
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.tensor, self.direction, self.grown, self.below, self.bound))
-
-    @cached_property
-    def sign(self) -> int:
-        """The same number for letters that differ in nothing but what is below."""
-        signs = self.grown.cell.signs
-        return signs.setdefault((self.tensor, self.direction, self.grown, self.own, self.bound), len(signs))
-
-    def over(self, below: Deps) -> Letter:
-        """The same letter on a vector with other deps."""
-        if below == self.below:
-            return self
-        found = self._over.get(below)
-        if found is None:
-            found = self._over[below] = replace(self, below=below)
-        return found
-
-    @cached_property
-    def _over(self) -> dict[Deps, Letter]:
-        return {}
-
-    def summed(self, axis: Copies, grown: Magnitude) -> Letter:
-        """The same letter after a sum over an axis along which its weights differ."""
-        found = self._summed.get((axis, grown))
-        if found is None:
-            found = replace(self, grown=self.grown * grown, bound=self.bound | {axis})
-            self._summed[axis, grown] = found
-        return found
-
-    @cached_property
-    def _summed(self) -> dict[tuple[Copies, Magnitude], Letter]:
-        return {}
-
-    @cached_property
-    def name(self) -> tuple[str, str]:
-        return self.tensor, self.direction
-
-
-Word = tuple[Letter, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Link:
     """One step of a derivation: the rule applied, where, and the factor it contributed."""
 
@@ -121,71 +35,71 @@ class Link:
         return reversed(steps)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Component:
     """One component of a vector. `cause`: the tensor whose update made it, "" for the initial part; of
     components that merge, the larger one's (per cause, train one tensor at a time).
 
-    `root` names the vector the word ends at; two components point the same way where root and word agree.
+    What is made of a component in one way is made once: it is the same object wherever it comes from.
     """
 
     order: Magnitude
-    part: Literal["init", "delta"]
-    root: str
-    chain: Link = field(compare=False, repr=False)
-    cause: str = field(default="", compare=False)
-    word: Word = ()
-    deps: Deps = NOWHERE
+    history: History
+    chain: Link = field(repr=False)
+    cause: str = ""
+    _made: dict[object, Component] = field(default_factory=dict, repr=False)
 
     @property
-    def direction(self) -> tuple[object, ...]:
-        return (self.root, *(letter.name for letter in self.word))
+    def part(self) -> Part:
+        return self.history.part
 
-    @cached_property
-    def heights(self) -> tuple[Magnitude, ...]:
-        """The order now, and after popping letters one by one, counted against the central limit.
+    @property
+    def word(self) -> Word:
+        return self.history.word
 
-        A pop brings `letter.gain`, undoes the growth the letter recorded, and where only this letter made
-        the component idiosyncratic along an axis, lets a later sum over it be coherent.
-        """
-        heights = [self.order]
-        for letter in self.word:
-            if not letter.met:
-                break
-            here = heights[-1] * letter.gain / letter.grown
-            for axis in letter.own - letter.below:
-                here = here * axis.count.root
-            heights.append(here)
-        return tuple(heights)
-
-    @cached_property
-    def needs(self) -> tuple[tuple[Magnitude, ...], ...]:
-        """What one that shares the first `j` letters must be as large as, never to stay below this one."""
-        return tuple(
-            tuple(dict.fromkeys(self.order * later / height for later in self.heights[j + 1 :]))
-            for j, height in enumerate(self.heights)
-        )
+    @property
+    def deps(self) -> Deps:
+        return self.history.deps
 
     def times(self, factor: Magnitude, rule: str, at: str) -> Component:
         """Another size, the same history."""
         if factor is factor.cell.one:
             return self
-        chain = Link(rule, at, factor, self.chain)
-        return Component(self.order * factor, self.part, self.root, chain, self.cause, self.word, self.deps)
+        found = self._made.get((factor, rule, at))
+        if found is None:
+            chain = Link(rule, at, factor, self.chain)
+            found = self._made[factor, rule, at] = Component(self.order * factor, self.history, chain, self.cause)
+        return found
 
     def caused(self, tensor: str) -> Component:
-        return Component(self.order, "delta", self.root, self.chain, tensor, self.word, self.deps)
+        found = self._made.get(tensor)
+        if found is None:
+            past = history(self.order.cell, "delta", self.history.root, self.word, self.deps)
+            found = self._made[tensor] = Component(self.order, past, self.chain, tensor)
+        return found
 
     def written(self, word: Word, deps: Deps) -> Component:
-        """Another history, the same size; of five weights the oldest is forgotten."""
-        return Component(self.order, self.part, self.root, self.chain, self.cause, _recent(word), deps)
+        """Another history, the same size."""
+        past = history(self.order.cell, self.part, self.history.root, word, deps)
+        if past is self.history:
+            return self
+        found = self._made.get(past)
+        if found is None:
+            found = self._made[past] = Component(self.order, past, self.chain, self.cause)
+        return found
 
     @property
     def is_scalar(self) -> bool:
-        return not self.word and not self.root
+        return not self.word and not self.history.root
 
     def without_direction(self) -> Component:
-        return Component(self.order, self.part, "", self.chain, self.cause, (), self.deps)
+        if self.is_scalar:
+            return self
+        past = history(self.order.cell, self.part, "", (), self.deps)
+        found = self._made.get(past)
+        if found is None:
+            found = self._made[past] = Component(self.order, past, self.chain, self.cause)
+        return found
 
     def spread(self, deps: Deps) -> Component:
         """Idiosyncratic along `deps` from now on, also where letters are popped later."""
@@ -196,15 +110,6 @@ class Component:
     def gathered(self, axis: Copies) -> Component:
         """Copies laid side by side: the axis is gone, nothing was summed."""
         return self.written(tuple(letter.over(letter.below - {axis}) for letter in self.word), self.deps - {axis})
-
-
-def _recent(word: Word) -> Word:
-    """The last weights with the marks between them: a mark is no weight that another would push out."""
-    if len(word) <= LETTERS:
-        return word
-    weights = [i for i, letter in enumerate(word) if letter.direction != "mark"]
-    end = weights[LETTERS] if len(weights) > LETTERS else len(word)
-    return word[: min(end, MARKED)]
 
 
 Vector = tuple[Component, ...]
@@ -218,70 +123,128 @@ def union(*vectors: Iterable[Component]) -> Vector:
     A component goes only where another of the same part and word is nowhere smaller and, now and under every
     letter, idiosyncratic along no other axis. Of two that tie but differ as monomials the simpler one stays.
     """
-    kept: dict[tuple[object, ...], list[Component]] = {}
+    first: dict[History, Component] = {}
+    several: dict[History, list[Component]] = {}
     for vector in vectors:
         for c in vector:
-            key = (c.part, c.root, *[letter.sign for letter in c.word])
-            rivals = kept.get(key)
-            if rivals is None:
-                kept[key] = [c]
-            elif not any(_covers(r, c) for r in rivals):
-                kept[key] = [*(r for r in rivals if not _covers(c, r)), c]
-    return tuple(c for rivals in kept.values() for c in rivals)
+            kind = c.history.kind
+            if first.setdefault(kind, c) is not c:
+                rivals = several.get(kind) or [first[kind]]
+                if not any(_covers(r, c) for r in rivals):
+                    several[kind] = [*(r for r in rivals if not _covers(c, r)), c]
+    if not several:
+        return tuple(first.values())
+    return tuple(c for kind, one in first.items() for c in several.get(kind, (one,)))
 
 
 def _covers(big: Component, small: Component) -> bool:
-    if not (_as_common(big.deps, small.deps) and small.order <= big.order):
-        return False
-    if big.word != small.word and not all(
-        _as_common(a.below, b.below) for a, b in zip(big.word, small.word, strict=True)
-    ):
-        return False
-    return not big.order <= small.order or big.order.simplicity <= small.order.simplicity
+    if big.history is not small.history:
+        if not _as_common(big.deps, small.deps):
+            return False
+        if not all(_as_common(a.below, b.below) for a, b in zip(big.word, small.word, strict=True)):
+            return False
+    return _exceeds(big, small)
 
 
 def _as_common(big: Deps, small: Deps) -> bool:
     """Idiosyncratic along no other axis, and what differs along a compared one is not lost beside what does not."""
-    return big <= small and not any(axis.compared for axis in small - big)
+    return big <= small and not _compared(small - big)
+
+
+def _compared(axes: Deps) -> bool:
+    return any(axis.compared for axis in axes)
+
+
+def _exceeds(big: Component, small: Component) -> bool:
+    """At least as large; of two that tie the simpler."""
+    if not small.order <= big.order:
+        return False
+    return not big.order <= small.order or big.order.simplicity <= small.order.simplicity
 
 
 def prune(vector: Vector) -> Vector:
-    """Drop what stays below another of the same part whatever it still gains (`Component.heights`).
+    """Drop what stays below another of the same part whatever it still gains (`History.gains`).
 
     Another one offers its order and its deps; and if their words begin alike, all that popping those
     letters brings as well. Of two that would drop each other the first stays.
     """
-    offers: dict[tuple[str, Magnitude, Deps], int] = {}
-    alike: dict[tuple[str, Deps, Word], dict[Magnitude, int]] = {}
+    return vector[0].order.cell.once(_pruned, vector) if len(vector) > 1 else vector
+
+
+def _pruned(vector: Vector) -> Vector:
+    offers = _Offers(vector)
+    left = [(i, c) for i, c in enumerate(vector) if not offers.beat(i, c)]
+    wanted = {start for _, c in left for start, _ in c.history.to_come}
+    alike: dict[History, list[Offer]] = {}
     for i, c in enumerate(vector):
-        offers.setdefault((c.part, c.order, c.deps), i)
-        for j in range(1, len(c.word) + 1):
-            alike.setdefault((c.part, c.deps, c.word[:j]), {}).setdefault(c.order, i)
-
-    def outgrown(i: int, c: Component) -> bool:
-        return any(
-            c.part == part and _outgrown(c, order, deps)
-            and (first < i or not _outgrown(vector[first], c.order, c.deps))
-            for (part, order, deps), first in offers.items()
-        )  # fmt: skip
-
-    def matched(i: int, c: Component) -> bool:
-        return any(
-            c.order <= order and (first < i or not order <= c.order) and all(map(order.__ge__, c.needs[j]))
-            for j in range(1, len(c.heights))
-            for order, first in alike[c.part, c.deps, c.word[:j]].items()
-        )
-
-    return tuple(c for i, c in enumerate(vector) if not outgrown(i, c) and not matched(i, c))
+        for start in c.history.starts:
+            if start in wanted:
+                alike[start] = _best(alike.get(start, []), (c.order, i))
+    return tuple(c for i, c in left if not _matched(i, c, alike))
 
 
-def _outgrown(c: Component, order: Magnitude, deps: Deps) -> bool:
-    """Idiosyncratic along fewer axes, `c` gains the square root of their counts in sums."""
-    if not c.order <= order or any(axis.compared for axis in c.deps - deps):
+Offer = tuple[Magnitude, int]  # an order, and the first component of the vector that has it
+
+
+class _Offers:
+    """The orders that components of a vector offer, by part and deps.
+
+    Idiosyncratic along fewer axes than these, a component gains the square root of their counts in sums.
+    """
+
+    def __init__(self, vector: Vector) -> None:
+        self.vector = vector
+        self.made: dict[Part, dict[Deps, list[Offer]]] = {"init": {}, "delta": {}}
+        self.met: dict[tuple[Part, Deps], list[Offer]] = {}
+        for i, c in enumerate(vector):
+            offers = self.made[c.history.part]
+            offers[c.history.deps] = _best(offers.get(c.history.deps, []), (c.order, i))
+
+    def beat(self, i: int, c: Component) -> bool:
+        """Whether one of them is as large as `c` ever gets; where that is mutual, an earlier one."""
+        peaks = [c.order * gain for gain in c.history.peaks]
+        for order, first in self._against(c.history.part, c.history.deps):
+            if all(peak <= order for peak in peaks) and (first < i or not self._mutual(self.vector[first], c)):
+                return True
         return False
-    for axis in deps - c.deps:
+
+    def _against(self, part: Part, deps: Deps) -> list[Offer]:
+        """What a component with these deps is held against."""
+        found = self.met.get((part, deps))
+        if found is None:
+            found = []
+            for other, offers in self.made[part].items():
+                for order, first in () if _compared(deps - other) else offers:
+                    found = _best(found, (_less(order, other - deps), first))
+            self.met[part, deps] = found
+        return found
+
+    def _mutual(self, other: Component, c: Component) -> bool:
+        offered = _less(c.order, c.deps - other.deps)
+        return not _compared(other.deps - c.deps) and all(other.order * gain <= offered for gain in other.history.peaks)
+
+
+def _matched(i: int, c: Component, alike: dict[History, list[Offer]]) -> bool:
+    """Whether one whose word begins alike stays as large as `c` once the letters that both have are popped."""
+    for start, gains in c.history.to_come:
+        for order, first in alike[start]:
+            smaller = c.order <= order and (first < i or not order <= c.order)
+            if smaller and all(c.order * gain <= order for gain in gains):
+                return True
+    return False
+
+
+def _best(offers: list[Offer], new: Offer) -> list[Offer]:
+    """Those that no other exceeds; of equal ones the first."""
+    if any(new[0] <= order for order, _ in offers):
+        return offers
+    return [*(old for old in offers if not old[0] <= new[0]), new]
+
+
+def _less(order: Magnitude, axes: Deps) -> Magnitude:
+    for axis in axes:
         order = order / axis.count.root
-    return all(map(order.__ge__, c.heights))
+    return order
 
 
 def joined(before: Vector, after: Vector) -> Vector:
@@ -311,9 +274,18 @@ def each(vector: Vector, change: Callable[[Component], Component]) -> Vector:
     return tuple(change(c) for c in vector)
 
 
-def scalars(vector: Iterable[Component]) -> Vector:
+def scalars(vector: Vector) -> Vector:
     """The sizes of a vector without its directions, one for each part and deps."""
-    return union(c if c.is_scalar else c.without_direction() for c in vector)
+    return vector[0].order.cell.once(_scalars, vector) if vector else vector
+
+
+def _scalars(vector: Iterable[Component]) -> Vector:
+    kept: dict[tuple[Part, Deps], list[Component]] = {}
+    for c in vector:
+        rivals = kept.setdefault((c.part, c.deps), [])
+        if not any(_exceeds(r, c) for r in rivals):
+            rivals[:] = [*(r for r in rivals if not _exceeds(c, r)), c]
+    return union(c.without_direction() for rivals in kept.values() for c in rivals)
 
 
 # ---- sums over copies ------------------------------------------------------------------------
@@ -357,19 +329,18 @@ def product(c: Component, factor: Component, rule: str, at: str) -> Component:
 
 def dot(length: Magnitude, x: Vector, y: Vector, at: str) -> Vector:
     """`sum of x_i y_i` over `length` coordinates: coherent for components that point the same way."""
-    apart = (
-        _times(a, b, length.root, "a dot product of independent vectors", at) for a in scalars(x) for b in scalars(y)
-    )
-    return scalars((*apart, *aligned(length, x, y, at)))
+    sizes = scalars(y)
+    apart = (_times(a, b, length.root, "a dot product of independent vectors", at) for a in scalars(x) for b in sizes)
+    return _scalars((*apart, *aligned(length, x, y, at)))
 
 
 def aligned(length: Magnitude, x: Vector, y: Vector, at: str) -> Vector:
     """The coherent part of a dot product."""
     along: dict[tuple[object, ...], list[Component]] = {}
     for b in y:
-        along.setdefault(b.direction, []).append(b)
-    pairs = ((a, b) for a in x for b in along.get(a.direction, ()))
-    return scalars(
+        along.setdefault(b.history.direction, []).append(b)
+    pairs = ((a, b) for a in x for b in along.get(a.history.direction, ()))
+    return _scalars(
         _times(a, b, length, "a dot product of aligned vectors", at).times(
             _others(a, b, length).inverse, "of the copies summed before, one meets itself", at
         )

@@ -14,7 +14,6 @@ from scalec.calculus import rows, transfer
 from scalec.calculus.components import (
     ABSENT,
     Component,
-    Copies,
     Link,
     Vector,
     changed,
@@ -26,8 +25,9 @@ from scalec.calculus.components import (
     sum_over,
     union,
 )
-from scalec.calculus.structure import Trunk
+from scalec.calculus.structure import Trunk, inputs
 from scalec.calculus.weights import Matrix, Update
+from scalec.calculus.words import Copies, history
 from scalec.calculus.world import World
 from scalec.program.ops import (
     Add,
@@ -113,7 +113,19 @@ class Forward:
 
     def _all(self, operations: Iterable[Operation]) -> None:
         for op in operations:
-            self.values[op.out] = self._repeat(op) if isinstance(op, Repeat) else self._one(op)
+            self.values[op.out] = self._repeat(op) if isinstance(op, Repeat) else self._known(op)
+
+    def _known(self, op: Operation) -> Vector:
+        """`_one`, worked out once for the same inputs and the same update."""
+        out, terms = self.world.remembered(("forward", *self.read(op)), lambda: (self._one(op), self.terms.get(op.out)))
+        if terms is not None:
+            self.terms[op.out] = terms
+        return out
+
+    def read(self, op: Operation) -> tuple[object, ...]:
+        """An operation with all that it reads in this pass."""
+        update = self.updates.get(op.tensor) if isinstance(op, Linear | Gain | Bias) else None
+        return op.out, update, *(self.values[x] for x in inputs(op))
 
     # ---- the table ---------------------------------------------------------------------------
     def _one(self, op: Operation) -> Vector:
@@ -182,7 +194,7 @@ class Forward:
         if use.sigma is None:
             return ABSENT
         chain = Link("initial bias", use.tensor, use.sigma)
-        return (Component(use.sigma, "init", use.tensor, chain, deps=use.own),)
+        return (Component(use.sigma, history(use.sigma.cell, "init", use.tensor, deps=use.own), chain),)
 
     def amassed(self, op: Linear | Gain | Bias, terms: Terms) -> Vector:
         """The output of a late copy: updates of all copies before it are in there."""
@@ -272,9 +284,8 @@ def shrinks(cell: Cell, before: Vector, after: Vector) -> bool:
 
 def same(first: Vector, second: Vector) -> bool:
     """The same components with orders that tie, whatever made them."""
-    return set(map(_shape, first)) == set(map(_shape, second))
+    return first == second or set(map(_shape, first)) == set(map(_shape, second))
 
 
 def _shape(c: Component) -> tuple[object, ...]:
-    letters = tuple((letter.name, letter.below, letter.bound) for letter in c.word)
-    return c.order.growth, c.part, c.root, letters, c.deps
+    return c.order.slopes, c.history.shape

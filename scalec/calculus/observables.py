@@ -15,9 +15,8 @@ from typing import Literal
 from scalec.calculus import rows, transfer
 from scalec.calculus.components import Vector, initial, sum_over, union
 from scalec.calculus.forward import Forward, TermName, regrouped
-from scalec.calculus.structure import Structure
+from scalec.calculus.structure import Structure, Weighted
 from scalec.program.ops import (
-    Bias,
     Dot,
     Elementwise,
     Gain,
@@ -35,7 +34,6 @@ from scalec.program.ops import (
 )
 
 Kind = Literal["preactivation", "norm input", "weights", "sum", "stream", "output"]
-Weighted = Linear | Gain | Bias
 
 
 def observables(structure: Structure) -> Mapping[str, Kind]:
@@ -65,11 +63,6 @@ def watched(structure: Structure, value: str) -> str:
     """The observable that a value is called by: a residual stream has one name throughout its block."""
     repeat = structure.stream.get(value)
     return value if repeat is None else repeat.out
-
-
-def weighted(structure: Structure) -> tuple[Weighted, ...]:
-    """The operations with a weight, in order of execution."""
-    return tuple(op for op in structure.operations if isinstance(op, Weighted))
 
 
 @dataclass(frozen=True)
@@ -124,12 +117,17 @@ class Carrier:
         for op in self.structure.readers.get(name, ()):
             if isinstance(op, Linear) and not through_weights:
                 continue
-            after = self._through(op, name, vector)
+            after = self._known(op, name, vector)
             into = op.carried if isinstance(op, Repeat) else op.out
             yield from self._carry(into, after, through_weights, to_the_sum)
         for repeat in self.structure.repeats:
             if repeat.carried_out == name:
                 yield from self._carry(repeat.out, vector, through_weights, to_the_sum)
+
+    def _known(self, op: Operation, name: str, part: Vector) -> Vector:
+        """`_through`, worked out once for the same part of the same inputs."""
+        asked = ("through", name, part, *self.forward.read(op))
+        return self.forward.world.remembered(asked, lambda: self._through(op, name, part))
 
     def _through(self, op: Operation, name: str, part: Vector) -> Vector:
         """An operation applied to a part of one of its inputs."""

@@ -36,6 +36,8 @@ from scalec.program.ops import (
 from scalec.program.program import Program
 from scalec.symbolic.formula import UNIT, Formula, divide, mul
 
+Weighted = Linear | Gain | Bias
+
 
 def inputs(op: Operation) -> tuple[str, ...]:
     """The values an operation reads. A repeat reads what enters its first copy; its body is apart."""
@@ -95,6 +97,17 @@ class Structure:
             for name in dict.fromkeys(inputs(op)):
                 found.setdefault(name, []).append(op)
         return {name: tuple(ops) for name, ops in found.items()}
+
+    @cached_property
+    def weighted(self) -> tuple[Weighted, ...]:
+        """The operations with a weight, in order of execution."""
+        return tuple(op for op in self.operations if isinstance(op, Weighted))
+
+    @cached_property
+    def users(self) -> Mapping[str, tuple[Weighted, ...]]:
+        """The operations with a weight, by its tensor."""
+        tensors = dict.fromkeys(op.tensor for op in self.weighted)
+        return {tensor: tuple(op for op in self.weighted if op.tensor == tensor) for tensor in tensors}
 
     @cached_property
     def repeats(self) -> tuple[Repeat, ...]:

@@ -13,7 +13,7 @@ from functools import cached_property
 from scalec.calculus.backward import Backward
 from scalec.calculus.components import changed, size
 from scalec.calculus.forward import TERMS, Drift, Forward, UnsupportedError, same
-from scalec.calculus.observables import Carrier, weighted
+from scalec.calculus.observables import Carrier
 from scalec.calculus.weights import Update
 from scalec.calculus.world import World
 from scalec.symbolic.dominance import Magnitude
@@ -51,7 +51,7 @@ class Step:
         """
         world, carrier = self.forward.world, Carrier(self.forward)
         terms = (part.named(term) for part in self.forward.terms.values() for term in TERMS)
-        shown = (vector for op in weighted(world.structure) for vector in carrier.acts(op).values())
+        shown = (vector for op in world.structure.weighted for vector in carrier.acts(op).values())
         changes = (changed(value) for value in self.forward.values.values())
         sizes = (*(size(world.cell, v) for v in (*terms, *shown, *changes)), *self.gradient.values())
         return tuple(map(_exponent, sizes))

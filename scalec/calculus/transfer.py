@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from scalec.calculus.components import (
     ABSENT,
     Component,
-    Copies,
-    Letter,
     Link,
     Vector,
     dot,
@@ -24,13 +22,14 @@ from scalec.calculus.components import (
     size,
     union,
 )
+from scalec.calculus.words import Copies, history, letter
 from scalec.program.ops import Elementwise, Multiply, Normalise, Share, Softmax
 from scalec.symbolic.dominance import Cell, Magnitude
 
 
 def source(one: Magnitude, root: str, rule: str) -> Vector:
     """What enters: the data, or the loss gradient. Order 1 by assumption."""
-    return (Component(one, "init", root, Link(rule, root, one)),)
+    return (Component(one, history(one.cell, "init", root), Link(rule, root, one)),)
 
 
 def scale(factor: Magnitude, x: Vector, at: str) -> Vector:
@@ -78,7 +77,7 @@ def marked(c: Component, name: str, cell: Cell) -> Component:
     """Changed by something called `name`; a second time changed back."""
     if c.word and c.word[0].name == (name, "mark"):
         return c.written(c.word[1:], c.deps)
-    return c.written((Letter(name, "mark", cell.one, cell.one, below=c.deps), *c.word), c.deps)
+    return c.written((letter(name, "mark", cell.one, cell.one, below=c.deps), *c.word), c.deps)
 
 
 # ---- products --------------------------------------------------------------------------------
@@ -108,13 +107,14 @@ def _times(c: Component, factor: Component, name: str, has_mean: bool, at: str, 
     if top is not None and top.name == (name, "mark"):
         alone = result.times(top.grown.inverse, "of the copies summed before, one meets its own factor", at)
         return alone.written(c.word[1:], top.below)
-    mark = Letter(name, "mark", cell.one, cell.one, own=factor.deps, below=c.deps)
+    mark = letter(name, "mark", cell.one, cell.one, own=factor.deps, below=c.deps)
     return result.written((mark, *c.word), result.deps)
 
 
 def weighted(scalar: Vector, x: Vector, at: str) -> Vector:
     """Scalars times vectors: the vectors' words, the deps of both."""
-    return union(product(c, s, "size of the weight", at) for c in x for s in scalars(scalar))
+    sizes = scalars(scalar)
+    return union(product(c, s, "size of the weight", at) for c in x for s in sizes)
 
 
 # ---- softmax ---------------------------------------------------------------------------------

@@ -11,19 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from scalec.calculus.components import (
-    ABSENT,
-    NOWHERE,
-    Component,
-    Copies,
-    Deps,
-    Letter,
-    Vector,
-    size,
-    sum_over,
-    union,
-)
+from scalec.calculus.components import ABSENT, Component, Vector, size, sum_over, union
 from scalec.calculus.scaling import Family
+from scalec.calculus.words import NOWHERE, Copies, Deps, Letter, letter
 from scalec.symbolic.dominance import Magnitude
 
 Direction = Literal["forward", "backward"]
@@ -82,7 +72,17 @@ class Matrix:
         """`W_0 x`."""
         if self.sigma is None:
             return ABSENT
-        return union(*(self._initial(c, self.sigma) for c in x))
+        return union(*(self._once(c, self.sigma) for c in x))
+
+    def _once(self, c: Component, sigma: Magnitude) -> Vector:
+        found = self._products.get(c)
+        if found is None:
+            found = self._products[c] = self._initial(c, sigma)
+        return found
+
+    @cached_property
+    def _products(self) -> dict[Component, Vector]:
+        return {}
 
     def _initial(self, c: Component, sigma: Magnitude) -> Vector:
         apart = c.times(sigma * self.n.root, f"{self.made}, a sum over fan_in of independent terms", self.tensor)
@@ -110,15 +110,7 @@ class Matrix:
         return coherent.written(c.word[1:], top.below)
 
     def _letter(self, below: Deps) -> Letter:
-        found = self._letters.get(below)
-        if found is None:
-            letter = Letter(self.tensor, self.direction, self.n.cell.one, self.gain, self.met, self.own, below)
-            found = self._letters[below] = letter
-        return found
-
-    @cached_property
-    def _letters(self) -> dict[Deps, Letter]:
-        return {}
+        return letter(self.tensor, self.direction, self.n.cell.one, self.gain, self.met, self.own, below)
 
 
 class Pass(NamedTuple):
@@ -143,12 +135,12 @@ class Pass(NamedTuple):
 
     def _sum(self, vector: Vector, other: Vector) -> Vector:
         """Copies add up coherently unless either factor differs from copy to copy; pointwise, also if both agree."""
-        known = {c.direction for c in other} if self.pointwise else set()
+        known = {c.history.direction for c in other} if self.pointwise else set()
         for axis in self.summed:
             varies = frozenset({axis} if any(axis in c.deps for c in other) else ())
             vector = sum_over(
                 axis,
-                (c.gathered(axis) if c.direction in known else c.spread(varies) for c in vector),
+                (c.gathered(axis) if c.history.direction in known else c.spread(varies) for c in vector),
                 self.use.tensor,
             )
         return vector
@@ -172,7 +164,7 @@ class Update:
         if width is None:
             return ABSENT
         rows = self.out if use.direction == "forward" else self.inp
-        return union(
+        return tuple(
             row.times(use.scale, "forward multiplier", use.tensor)
             .times(use.n, "the update points along its input: coherent sum over fan_in", use.tensor)
             .times(width, "size of the input", use.tensor)

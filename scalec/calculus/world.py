@@ -6,21 +6,25 @@ Input: Structure, Scaling, Cell. Output: `World`, what the transfer functions re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import TypeVar, cast
 
-from scalec.calculus.components import Component, Copies, Deps
+from scalec.calculus.components import Component
 from scalec.calculus.scaling import Scaling, TensorScaling
 from scalec.calculus.structure import Structure
 from scalec.calculus.weights import OPPOSITE, Direction, Matrix, Weight
+from scalec.calculus.words import Copies, Deps
 from scalec.program.ops import Input, Linear, Repeat, Scale
 from scalec.program.program import Program, Tensor
 from scalec.source import Span
 from scalec.symbolic.dominance import Cell, Magnitude, NotMonomialError
 from scalec.symbolic.formula import UNIT, Formula, Symbol, add, mul, substitute
 from scalec.symbolic.order import Regime
+
+T = TypeVar("T")
 
 
 class UnresolvedError(Exception):
@@ -44,6 +48,17 @@ class World:
     @property
     def one(self) -> Magnitude:
         return self.cell.one
+
+    def remembered(self, what: tuple[object, ...], make: Callable[[], T]) -> T:
+        """What `make` gives, worked out once for all who ask for the same."""
+        found = self._known.get(what)
+        if found is None:
+            found = self._known[what] = make()
+        return cast(T, found)
+
+    @cached_property
+    def _known(self) -> dict[tuple[object, ...], object]:
+        return {}
 
     # ---- sizes -------------------------------------------------------------------------------
     def order(self, formula: Formula, subject: str, attribute: str) -> Magnitude:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from scalec.calculus.components import Component, Vector, changed
 from scalec.calculus.forward import TERMS, TermName
-from scalec.calculus.observables import Carrier, Kind, Weighted, observables, weighted
-from scalec.calculus.structure import Structure
+from scalec.calculus.observables import Carrier, Kind, observables
+from scalec.calculus.structure import Structure, Weighted
 from scalec.calculus.training import Step, Training
 from scalec.calculus.weights import Weight
 from scalec.symbolic.dominance import Cell, Magnitude
@@ -84,9 +84,9 @@ class Evidence:
     def kinds(self) -> dict[str, Kind]:
         return dict(observables(self.structure))
 
-    @cached_property
+    @property
     def weighted(self) -> tuple[Weighted, ...]:
-        return weighted(self.structure)
+        return self.structure.weighted
 
     @cached_property
     def trained(self) -> tuple[Weighted, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from scalec import catalogue as codes
 from scalec.calculus.components import Vector, sum_over
 from scalec.calculus.forward import TERMS
-from scalec.calculus.observables import Weighted
+from scalec.calculus.structure import Weighted
 from scalec.calculus.training import Step
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goal import Goal

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scalec import catalogue as codes
-from scalec.calculus.observables import Carrier, Weighted
+from scalec.calculus.observables import Carrier
+from scalec.calculus.structure import Weighted
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goal import Goal
 

@@ -14,8 +14,8 @@ from functools import cached_property
 from scalec.calculus.backward import Backward
 from scalec.calculus.components import Component, Vector, size, sum_over
 from scalec.calculus.forward import Forward
-from scalec.calculus.observables import Carrier, Weighted, weighted
-from scalec.calculus.structure import inputs
+from scalec.calculus.observables import Carrier
+from scalec.calculus.structure import Weighted, inputs
 from scalec.calculus.training import Training, train
 from scalec.calculus.weights import Update, Weight
 from scalec.calculus.world import World
@@ -113,7 +113,7 @@ class _Solver:
     # ---- views -------------------------------------------------------------------------------
     @cached_property
     def operations(self) -> tuple[Weighted, ...]:
-        return weighted(self.problem.structure)
+        return self.problem.structure.weighted
 
     def _open(self, path: str, attribute: str) -> bool:
         return Lever(path, attribute) in self.problem.open

@@ -13,13 +13,18 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import cached_property
 from math import gcd
-from typing import TypeVar
+from operator import add, le, mul
+from typing import ParamSpec, TypeVar, cast
 
 from scalec.symbolic.formula import Apply, Atom, Formula, Product, Root, Sum, Symbol
 from scalec.symbolic.order import ONE, Order, Regime
 
 Ray = tuple[int, ...]
+Grains = tuple[int | Fraction, ...]
 T = TypeVar("T")
+Fields = ParamSpec("Fields")
+ZERO = Fraction(0)
+GRAIN = 2**8 * 3**2 * 5 * 7 * 11  # exponents are whole numbers of 1/GRAIN, those that are not stay fractions
 
 
 class UndecidedError(Exception):
@@ -42,41 +47,33 @@ class Magnitude:
     """An order seen on a cell. One object per order and cell: equality is identity.
 
     `<=` means "nowhere larger on this cell"; it is a partial order, as cells may need splitting. Of magnitudes
-    that tie the one of least `simplicity` is shown; no sequence of such falls for ever.
+    that tie the one of least `simplicity` is shown; no sequence of such falls for ever. `grains` are the exponents of
+    the cell's symbols and `slopes` those along its rays, both times `GRAIN`.
     """
 
-    __slots__ = ("_inverse", "_products", "_root", "_within", "cell", "growth", "order", "simplicity")
-
-    def __init__(self, cell: Cell, order: Order) -> None:
+    def __init__(self, cell: Cell, grains: Grains) -> None:
         self.cell = cell
-        self.order = order
-        self.growth = cell.growth(order)
-        self.simplicity = (len(order.powers), sum(abs(e) for _, e in order.powers), order.powers)
+        self.grains = grains
+        self.slopes = cell.slopes(grains)
         self._products: dict[Magnitude, Magnitude] = {}
-        self._root: Magnitude | None = None
-        self._inverse: Magnitude | None = None
         self._within: dict[Magnitude, bool] = {}
 
     def __mul__(self, other: Magnitude) -> Magnitude:
         found = self._products.get(other)
         if found is None:
-            found = self._products[other] = self.cell.magnitude(self.order * other.order)
+            found = self._products[other] = self.cell.measured(tuple(map(add, self.grains, other.grains)))
         return found
 
     def __pow__(self, exponent: Fraction | int) -> Magnitude:
-        return self.cell.magnitude(self.order**exponent)
+        return self.cell.measured(tuple(_whole(grain * Fraction(exponent)) for grain in self.grains))
 
-    @property
+    @cached_property
     def root(self) -> Magnitude:
-        if self._root is None:
-            self._root = self ** Fraction(1, 2)
-        return self._root
+        return self ** Fraction(1, 2)
 
-    @property
+    @cached_property
     def inverse(self) -> Magnitude:
-        if self._inverse is None:
-            self._inverse = self**-1
-        return self._inverse
+        return self.cell.measured(tuple(-grain for grain in self.grains))
 
     def __truediv__(self, other: Magnitude) -> Magnitude:
         return self * other.inverse
@@ -84,8 +81,7 @@ class Magnitude:
     def __le__(self, other: Magnitude) -> bool:
         found = self._within.get(other)
         if found is None:
-            pairs = zip(self.growth, other.growth, strict=True)
-            found = self._within[other] = all(mine <= theirs for mine, theirs in pairs)
+            found = self._within[other] = all(map(le, self.slopes, other.slopes))
         return found
 
     def __ge__(self, other: Magnitude) -> bool:
@@ -93,9 +89,23 @@ class Magnitude:
 
     def ties(self, other: Magnitude) -> bool:
         """Equal in every direction of the cell, though perhaps not as monomials."""
-        return self <= other and other <= self
+        return self.slopes == other.slopes
 
-    @property
+    @cached_property
+    def order(self) -> Order:
+        return Order.of((name, Fraction(e, GRAIN)) for name, e in zip(self.cell.symbols, self.grains, strict=True))
+
+    @cached_property
+    def growth(self) -> tuple[Fraction, ...]:
+        """The exponent along each ray."""
+        return tuple(Fraction(slope, GRAIN) for slope in self.slopes)
+
+    @cached_property
+    def simplicity(self) -> tuple[object, ...]:
+        powers = self.order.powers
+        return len(powers), sum(abs(e) for _, e in powers), powers
+
+    @cached_property
     def exponent(self) -> Order:
         """The magnitude as a monomial in the scales."""
         return self.cell.regime.exponent(self.order)
@@ -111,25 +121,46 @@ class Cell:
         self.regime = regime
         axes = range(len(regime.scales))
         self.rays = tuple(rays or (tuple(int(i == j) for j in axes) for i in axes))
-        self.signs: dict[object, int] = {}  # numbers given to things that are equal on this cell
-        self._magnitudes: dict[Order, Magnitude] = {}
+        self.symbols = tuple(name for name, _ in regime.growth)
+        self._made: dict[object, object] = {}
+        self._magnitudes: dict[Grains, Magnitude] = {}
         self._orders: dict[Formula, Magnitude] = {}
 
-    def magnitude(self, order: Order) -> Magnitude:
-        found = self._magnitudes.get(order)
+    def once(self, make: Callable[Fields, T], *fields: Fields.args, **named: Fields.kwargs) -> T:
+        """What `make` makes of these fields on this cell, always the same object."""
+        key = (make, fields)
+        found = self._made.get(key)
         if found is None:
-            found = self._magnitudes[order] = Magnitude(self, order)
+            found = self._made[key] = make(*fields, **named)
+        return cast(T, found)
+
+    def magnitude(self, order: Order) -> Magnitude:
+        """The magnitude of a monomial in the cell's symbols."""
+        powers = dict(order.powers)
+        grains = tuple(_whole(powers.pop(name, ZERO) * GRAIN) for name in self.symbols)
+        assert not powers, f"{order} under {self.regime.name}"
+        return self.measured(grains)
+
+    def measured(self, grains: Grains) -> Magnitude:
+        found = self._magnitudes.get(grains)
+        if found is None:
+            found = self._magnitudes[grains] = Magnitude(self, grains)
         return found
 
     @cached_property
     def one(self) -> Magnitude:
         return self.magnitude(ONE)
 
-    def growth(self, order: Order) -> tuple[Fraction, ...]:
-        """The exponent along each ray."""
-        powers = dict(self.regime.exponent(order).powers)
-        exponents = [powers.get(scale, Fraction(0)) for scale in self.regime.scales]
-        return tuple(sum((e * r for e, r in zip(exponents, ray, strict=True)), Fraction(0)) for ray in self.rays)
+    def slopes(self, grains: Grains) -> Grains:
+        """Exponents along each ray, of exponents of each symbol."""
+        return tuple(sum(map(mul, grains, rates)) for rates in self._rates)
+
+    @cached_property
+    def _rates(self) -> tuple[Grains, ...]:
+        """Along each ray, the exponent of each symbol."""
+        orders = [order for _, order in self.regime.growth]
+        rays = [dict(zip(self.regime.scales, ray, strict=True)) for ray in self.rays]
+        return tuple(tuple(_whole(sum((e * ray[s] for s, e in o.powers), ZERO)) for o in orders) for ray in rays)
 
     # ---- choosing ----------------------------------------------------------------------------
     def larger(self, first: Magnitude, second: Magnitude) -> Magnitude:
@@ -231,6 +262,10 @@ class Cell:
 
     def __str__(self) -> str:
         return f"{self.regime.name}: {directions(self)}"
+
+
+def _whole(number: Fraction) -> int | Fraction:
+    return number.numerator if number.denominator == 1 else number
 
 
 def _primitive(ray: list[Fraction]) -> Ray:
