@@ -189,39 +189,45 @@ Offer = tuple[Magnitude, int]  # an order, and the first component of the vector
 class _Offers:
     """The orders that components of a vector offer, by part and deps.
 
-    Idiosyncratic along fewer axes than these, a component gains the square root of their counts in sums.
+    Idiosyncratic along fewer axes than these, a component gains the square root of their counts in sums. `plain` are
+    those that gain nothing themselves: of the largest order one stays, in a direction that is seldom a weight's own.
     """
 
     def __init__(self, vector: Vector) -> None:
         self.vector = vector
         self.made: dict[Part, dict[Deps, list[Offer]]] = {"init": {}, "delta": {}}
-        self.met: dict[tuple[Part, Deps], list[Offer]] = {}
+        self.plain: dict[Part, dict[Deps, list[Offer]]] = {"init": {}, "delta": {}}
+        self.met: dict[tuple[Part, Deps], tuple[list[Offer], list[Offer]]] = {}
         for i, c in enumerate(vector):
-            offers = self.made[c.history.part]
-            offers[c.history.deps] = _best(offers.get(c.history.deps, []), (c.order, i))
+            past = c.history
+            for found in (self.made,) if past.gaining else (self.made, self.plain):
+                found[past.part][past.deps] = _best(found[past.part].get(past.deps, []), (c.order, i))
 
     def beat(self, i: int, c: Component) -> bool:
-        """Whether one of them is as large as `c` ever gets; where that is mutual, an earlier one."""
+        """Whether one of them is larger than `c` ever gets, or as large and plain; if both are, an earlier one."""
+        met = self.met.get((c.part, c.deps))
+        if met is None:
+            met = self.met[c.part, c.deps] = self._against(self.made, c), self._against(self.plain, c)
         peaks = [c.order * gain for gain in c.history.peaks]
-        for order, first in self._against(c.history.part, c.history.deps):
+        larger, plain = met
+        for order, _ in larger:
+            if all(peak <= order for peak in peaks) and not order <= c.order:
+                return True
+        for order, first in plain:
             if all(peak <= order for peak in peaks) and (first < i or not self._mutual(self.vector[first], c)):
                 return True
         return False
 
-    def _against(self, part: Part, deps: Deps) -> list[Offer]:
-        """What a component with these deps is held against."""
-        found = self.met.get((part, deps))
-        if found is None:
-            found = []
-            for other, offers in self.made[part].items():
-                for order, first in () if _compared(deps - other) else offers:
-                    found = _best(found, (_less(order, other - deps), first))
-            self.met[part, deps] = found
+    def _against(self, made: dict[Part, dict[Deps, list[Offer]]], c: Component) -> list[Offer]:
+        """What a component with the deps of `c` is held against."""
+        found: list[Offer] = []
+        for other, offers in made[c.part].items():
+            for order, first in () if _compared(c.deps - other) else offers:
+                found = _best(found, (_less(order, other - c.deps), first))
         return found
 
     def _mutual(self, other: Component, c: Component) -> bool:
-        offered = _less(c.order, c.deps - other.deps)
-        return not _compared(other.deps - c.deps) and all(other.order * gain <= offered for gain in other.history.peaks)
+        return not _compared(other.deps - c.deps) and other.order <= _less(c.order, c.deps - other.deps)
 
 
 def _matched(i: int, c: Component, alike: dict[History, list[Offer]]) -> bool:

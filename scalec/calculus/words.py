@@ -133,6 +133,10 @@ class History:
         return maxima(self.gains)
 
     @cached_property
+    def gaining(self) -> bool:
+        return any(not gain <= self.cell.one for gain in self.gains)
+
+    @cached_property
     def starts(self) -> tuple[History, ...]:
         """Its first letters, for all lengths; the same for all histories that begin with them."""
         return tuple(history(self.cell, self.part, "", self.word[:j], self.deps) for j in range(1, len(self.word) + 1))

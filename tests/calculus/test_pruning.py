@@ -1,0 +1,51 @@
+"""What pruning drops makes no difference: every order of every step is what it is without."""
+
+from __future__ import annotations
+
+import pytest
+
+from scalec.calculus import backward, components, forward, rows
+from scalec.check.report import Report
+from scalec.operands import Operands
+from scalec.pipeline import check_rule
+from scalec.resolve.load import load_text
+
+TEXT = """
+use std.mssp
+use std.networks
+use std.regimes
+"""
+CASES = [
+    ("mup", "gpt", "adamw", "width"),
+    ("mup", "llama", "adamw", "gqa_width"),
+    ("mup", "gpt", "sgd", "head_dim"),
+    ("moe_mup", "moe_mlp", "sgd", "fine_grained"),
+    ("moe_mup", "moe_gpt", "adamw", "proportional"),
+]
+
+
+def orders(report: Report) -> dict[tuple[object, ...], object]:
+    """Every order as an exponent: of two monomials that tie either may be shown."""
+    terms = {(t.observable, t.tensor, t.term, t.step): t.exponent for t in report.terms}
+    return terms | {(g.tensor, g.step): g.exponent for g in report.gradients}
+
+
+@pytest.mark.parametrize(("rule", "network", "optimizer", "regime"), CASES)
+def test_orders_are_those_without_it(
+    rule: str, network: str, optimizer: str, regime: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checked() -> Report:
+        return check_rule(load_text(TEXT, "pruning.scale"), Operands(rule, network, optimizer), regime)
+
+    pruned, dropped, prune = checked(), 0, components.prune
+
+    def whole(vector: components.Vector) -> components.Vector:
+        nonlocal dropped
+        dropped += len(vector) - len(prune(vector))
+        return vector
+
+    for module in (components, forward, backward, rows):
+        monkeypatch.setattr(module, "prune", whole)
+    unpruned = checked()
+    assert dropped
+    assert orders(pruned) == orders(unpruned)
