@@ -318,6 +318,14 @@ CLIP = Code(
     "The norm of the whole gradient moves otherwise than the `clip` of the run, judged in the limit: what clipping takes "
     "away from a step depends on sizes, and learning rates do not transfer where it acts. No verdict takes it into account.",
 )
+BALANCE = Code(
+    "SC523",
+    "balance",
+    "warning",
+    "A balancing loss has a part in the router's gradient that moves with sizes, judged in the limit: as it grows, the "
+    "router learns to balance and nothing else; as it falls, balance is no longer kept. The order is that of an uneven "
+    "load. No verdict takes the balancing loss into account.",
+)
 IDLE_DIMENSION = Code(
     "SC514", "idle-dimension", "error", "The regime lets a size grow that nothing in the network depends on."
 )

@@ -17,6 +17,7 @@ from scalec.calculus.structure import Trunk, Weighted
 from scalec.calculus.weights import Pass, Update
 from scalec.program.ops import (
     Add,
+    Balance,
     Bias,
     Broadcast,
     Constant,
@@ -48,6 +49,8 @@ class Backward:
     `drifting`: repeats in front of which the gradient has no order. `unproved`: those whose initial stream outgrows
     what enters them. Early copies then amplify more than late ones, by a power that depends on constants, while one
     copy stands for all here.
+
+    `loss`: what is differentiated, a `Balance` beside the network's output.
     """
 
     forward: Forward
@@ -55,6 +58,7 @@ class Backward:
     terms: dict[str, Terms] = field(default_factory=dict)
     drifting: dict[str, Drift] = field(default_factory=dict)
     unproved: list[str] = field(default_factory=list)
+    loss: str | None = None
 
     def run(self) -> Backward:
         self._all(self.forward.world.program.operations)
@@ -75,8 +79,9 @@ class Backward:
 
     def _all(self, operations: Iterable[Operation]) -> None:
         for op in reversed(tuple(operations)):
-            if isinstance(op, Output):
-                self.gradients[op.out] = transfer.source(self.forward.world.one, op.out, "bounded loss derivative")
+            if op.out == self.loss or (self.loss is None and isinstance(op, Output)):
+                rule = "bounded loss derivative" if self.loss is None else "the loss beside"
+                self.gradients[op.out] = transfer.source(self.forward.world.one, op.out, rule)
             d = self.gradients.get(op.out, ABSENT)
             if isinstance(op, Repeat):
                 self._repeat(op, d)
@@ -128,6 +133,8 @@ class Backward:
                 yield op.x, transfer.softmax_back(op, d, forward.count(op), world.axis.get(op.axis or ""))
             case Share():
                 yield op.x, transfer.share_back(op, d, read[op.x], forward.count(op), world.axis[op.axis])
+            case Balance():
+                yield op.x, transfer.balance_back(op, d, forward.sizes(op), world.axis[op.axis])
             case Mix():
                 both = rows.mix_back(world, op, d, read[op.weights], read[op.x])
                 yield from zip((op.weights, op.x), both, strict=True)

@@ -31,6 +31,7 @@ from scalec.calculus.words import Copies, history
 from scalec.calculus.world import World
 from scalec.program.ops import (
     Add,
+    Balance,
     Bias,
     Broadcast,
     Constant,
@@ -155,6 +156,8 @@ class Forward:
                 return union(transfer.softmax_constant(op, self.count(op)), self.softmax(op, read[op.x]))
             case Share():
                 return union(transfer.softmax_constant(op, self.count(op)), self.share(op, read[op.x]))
+            case Balance():
+                return transfer.balance(op, read[op.x], self.sizes(op))
             case Mix():
                 return rows.mix(world, op, read[op.weights], read[op.x])
             case Reshape():
@@ -210,6 +213,10 @@ class Forward:
 
     def count(self, op: Softmax | Share) -> Magnitude:
         return self.world.order(op.count, op.out, "count")
+
+    def sizes(self, op: Balance) -> tuple[Magnitude, Magnitude]:
+        """How many copies there are, and how many a sample meets."""
+        return self.world.order(op.among, op.out, "count"), self.world.order(op.met, op.out, "count")
 
     def softmax(self, op: Softmax, part: Vector) -> Vector:
         return transfer.softmax(op, part, self.count(op), self.world.axis.get(op.axis or ""))

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from scalec.program.ops import (
     Add,
+    Balance,
     Bias,
     Broadcast,
     Constant,
@@ -52,7 +53,8 @@ def inputs(op: Operation) -> tuple[str, ...]:
             return (weights, x)
         case (
             Linear(x=x) | Bias(x=x) | Gain(x=x) | Scale(x=x) | Normalise(x=x) | Elementwise(x=x)
-            | Softmax(x=x) | Share(x=x) | Reshape(x=x) | Gather(x=x) | Broadcast(x=x) | Repeat(x=x) | Output(x=x)
+            | Softmax(x=x) | Share(x=x) | Reshape(x=x) | Gather(x=x) | Broadcast(x=x) | Balance(x=x) | Repeat(x=x)
+            | Output(x=x)
         ):  # fmt: skip
             return (x,)
         case _:
@@ -181,6 +183,16 @@ class Structure:
         return frozenset(found)
 
     @cached_property
+    def balances(self) -> Mapping[str, tuple[str, ...]]:
+        """The losses beside the network's, each with the tensors whose rows score the copies that it balances."""
+        scores = [op for op in self.operations if isinstance(op, Linear) and op.rows is not None]
+        return {
+            op.out: tuple(dict.fromkeys(s.tensor for s in scores if s.rows == op.axis))
+            for op in self.operations
+            if isinstance(op, Balance)
+        }
+
+    @cached_property
     def split(self) -> Mapping[str, tuple[str, ...]]:
         """The axes that the coordinates of a value have been split into."""
         found: dict[str, tuple[str, ...]] = {}
@@ -224,7 +236,7 @@ class Structure:
                 return divide(found[x], count) if split else mul(found[x], count)
             case Gather(_, x, factor):
                 return mul(found[x], factor)
-            case Dot():
+            case Dot() | Balance():
                 return UNIT
             case Mix(_, _, x):
                 return found[x]

@@ -62,6 +62,15 @@ class Step:
         weights = self.forward.world.weights
         return {tensor: weight.entry(self.backward.passes(tensor)) for tensor, weight in weights.items()}
 
+    @cached_property
+    def balances(self) -> Mapping[str, Mapping[str, Magnitude | None]]:
+        """Of each loss beside the network's, the entry that it adds to the gradients of the scores it balances."""
+        weights, found = self.forward.world.weights, {}
+        for loss, tensors in self.forward.world.structure.balances.items():
+            backward = Backward(self.forward, loss=loss).run()
+            found[loss] = {tensor: weights[tensor].entry(backward.passes(tensor)) for tensor in tensors}
+        return found
+
 
 @dataclass(frozen=True)
 class Training:

@@ -22,8 +22,8 @@ from scalec.calculus.components import (
     size,
     union,
 )
-from scalec.calculus.words import Copies, history, letter
-from scalec.program.ops import Elementwise, Multiply, Normalise, Share, Softmax
+from scalec.calculus.words import NOWHERE, Copies, history, letter
+from scalec.program.ops import Balance, Elementwise, Multiply, Normalise, Share, Softmax
 from scalec.symbolic.dominance import Cell, Magnitude
 
 
@@ -161,6 +161,31 @@ def _common(vector: Vector, axis: Copies) -> Vector:
 def _differing(vector: Vector, axis: Copies | None) -> Vector:
     """What all copies share cancels, since the weights sum to 1."""
     return vector if axis is None else tuple(c for c in vector if axis in c.deps)
+
+
+# ---- balance ---------------------------------------------------------------------------------
+def balance(op: Balance, x: Vector, sizes: tuple[Magnitude, Magnitude]) -> Vector:
+    """`among * sum of load * mean of x`: each of so many copies has the load `met/among`."""
+    among, met = sizes
+    mean = among.cell.one if op.everywhere else met / among
+
+    def summed(c: Component) -> Component:
+        alone = c.written((), NOWHERE).times(mean, "the mean over all samples, of what some have", op.out)
+        return alone.times(among * met, "the loads of all copies, times their number", op.out)
+
+    return union(map(summed, scalars(x)))
+
+
+def balance_back(op: Balance, d: Vector, sizes: tuple[Magnitude, Magnitude], axis: Copies) -> Vector:
+    """`among * load`, in part another for each copy. A gradient is that of the samples that meet a copy: where `x`
+    is there for all, they stand for the others too.
+    """
+    among, met = sizes
+    if op.everywhere:
+        given = each(d, lambda c: c.times(among, "the load of a copy, from every sample", op.out))
+    else:
+        given = each(d, lambda c: c.times(met, "the load of a copy", op.out))
+    return union(given, (c.spread(frozenset({axis})) for c in given))
 
 
 # ---- normalisation ---------------------------------------------------------------------------

@@ -13,7 +13,15 @@ from scalec.check.table import chain_of, where
 from scalec.diagnostics import Code, Diagnostic
 from scalec.symbolic.dominance import Cell
 
-LEVERS = {"init": "init.std", "propagating": "init.std", "effective": "lr", "epsilon": "eps", "decay": "wd"}
+LEVERS = {
+    "init": "init.std",
+    "propagating": "init.std",
+    "effective": "lr",
+    "epsilon": "eps",
+    "decay": "wd",
+    "balance": "scale",
+}
+KEEPS = {"epsilon": "keeps it at the gradient entry", "balance": "keeps it level with the loss at the router"}
 
 
 def findings(analyses: Iterable[Analysis]) -> Iterator[Finding]:
@@ -82,6 +90,8 @@ def _message(failure: Failure, order: str, place: str) -> str:
     name = f"`{claim.tensor}`'s {claim.term} term" if claim.tensor else f"`{claim.subject}`"
     if claim.term in ("epsilon", "decay"):
         name = f"`{claim.tensor}`'s {claim.term}"
+    elif claim.term == "balance":
+        name = f"the part of `{claim.subject}` in the router's gradient"
     elif claim.term == "change":
         name = f"the change of {name}"
     at = f" at `{claim.subject}`" if claim.tensor not in ("", claim.subject) else ""
@@ -109,8 +119,8 @@ def _notes(failure: Failure, cause: str) -> Iterator[str]:
 def _helps(claim: Claim) -> Iterator[str]:
     lever = LEVERS.get(claim.term.removeprefix("backward "))
     if lever and claim.order is not None and not claim.term.startswith("backward"):
-        bound = "keeps it at the gradient entry" if claim.term == "epsilon" else "keeps it at order 1"
-        yield f"`{lever}` of `{claim.tensor}` times `{claim.order.order**-1}` {bound}"
+        bound = KEEPS.get(claim.term, "keeps it at order 1")
+        yield f"`{lever}` of `{claim.tensor or claim.subject}` times `{claim.order.order**-1}` {bound}"
 
 
 # ---- no limit --------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from scalec.calculus.components import Component
 from scalec.calculus.scaling import Scaling
 from scalec.calculus.training import Training, train
 from scalec.calculus.world import World
-from scalec.check import clip
+from scalec.check import balance, clip
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goal import Goal
 from scalec.check.table import Rows, rows
@@ -73,7 +73,7 @@ def analyse(world: World, goals: Iterable[Goal]) -> Analysis:
 def _warnings(evidence: Evidence) -> Iterator[Goal]:
     """What is looked at whatever is asked for, where there is a limit."""
     if evidence.training.settled:
-        yield clip.WARNING
+        yield from (clip.WARNING, balance.WARNING)
 
 
 def _judgeable(goal: Goal, evidence: Evidence) -> bool:

@@ -57,7 +57,10 @@ class Term:
 
 @dataclass(frozen=True)
 class Gradient:
-    """Order of a stored parameter's gradient entry; `eps` and `decay` per step, None where it has none."""
+    """Order of a stored parameter's gradient entry; `eps` and `decay` per step, None where it has none.
+
+    Or, where `tensor` is a loss beside the network's, what it adds to the entry of the scores that it balances.
+    """
 
     tensor: str
     step: int

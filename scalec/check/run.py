@@ -12,6 +12,7 @@ from scalec.calculus.forward import UnsupportedError
 from scalec.calculus.scaling import Scaling
 from scalec.calculus.structure import Structure
 from scalec.calculus.world import UnresolvedError, World, settled
+from scalec.check.choices import tied
 from scalec.check.findings import findings, unjudged
 from scalec.check.goal import Goal
 from scalec.check.goals import DEFAULT, GOALS
@@ -96,7 +97,7 @@ def _report(
         {where([a.cell]): a.training.limit.index if a.training.settled else None for a in analyses},
         merge((a.cell, a.rows.norms) for a in analyses),
         alone,
-        (*_frozen(analyses), *_fitted(analyses)),
+        (*_frozen(analyses), *_fitted(analyses), *tied(analyses)),
     )
 
 

@@ -31,7 +31,7 @@ def rows(evidence: Evidence) -> Rows:
 
     Raises `UndecidedError`.
     """
-    return Rows(tuple(_terms(evidence)), tuple(_gradients(evidence)), tuple(_norms(evidence)))
+    return Rows(tuple(_terms(evidence)), (*_gradients(evidence), *_balances(evidence)), tuple(_norms(evidence)))
 
 
 def merge(cells: Iterable[tuple[Cell, tuple[Row, ...]]]) -> tuple[Row, ...]:
@@ -66,6 +66,8 @@ def _terms(evidence: Evidence) -> Iterator[Term]:
         for op in evidence.weighted:
             for term in TERMS[:1] if step is start else TERMS[1:]:
                 yield _term(evidence, step, op.out, op.tensor, term, step.forward.terms[op.out].named(term))
+        for name in evidence.structure.balances:
+            yield _term(evidence, step, name, "", "total", evidence.value(step, name))
         for name in evidence.kinds:
             if step is start:
                 yield _term(evidence, step, name, "", "init", initial(evidence.value(step, name)))
@@ -91,6 +93,14 @@ def _gradients(evidence: Evidence) -> Iterator[Gradient]:
             entry = step.gradient[tensor]
             exponent = entry.exponent if entry else None
             yield Gradient(tensor, step.index, _order(entry), exponent, _order(weight.eps), _order(weight.decay))
+
+
+def _balances(evidence: Evidence) -> Iterator[Gradient]:
+    """What a loss beside the network's adds to the gradient of the scores that it balances."""
+    for step in evidence.steps:
+        for loss, entries in step.balances.items():
+            entry = evidence.cell.largest(e for e in entries.values() if e is not None)
+            yield Gradient(loss, step.index, _order(entry), entry.exponent if entry else None)
 
 
 def _norms(evidence: Evidence) -> Iterator[Gradient]:

@@ -35,6 +35,7 @@ def model_text(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp, reporter
     for call, helper in (("waves(", WAVES), ("whole(", WHOLE)):
         if any(call in part for part in parts):
             parts.insert(1, helper)
+    parts += [BALANCING[word] for word in sorted(balancing(plan))]
     body = "\n\n\n".join(parts)
     return "\n".join([_header(plan, stamp, body), "", "", body, ""])
 
@@ -42,6 +43,29 @@ def model_text(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp, reporter
 def reads_tokens(plan: Plan) -> bool:
     """Whether the network's input is one-hot: an index per position, not a vector."""
     return any(r.kind == "embed" for r in plan.program.regions)
+
+
+def balancing(plan: Plan) -> frozenset[str]:
+    """How experts are kept evenly met: by a `loss` that joins the network's, by steps of a `bias`."""
+    words = (dict(region.options).get("balance") for region in walk(plan.program.regions))
+    return frozenset(str(word) for word in words if word) & BALANCING.keys()
+
+
+BALANCING = {
+    "loss": '''def balance_loss(model: nn.Module) -> Tensor:
+    """What the last forward pass in training adds to the loss; asked for once."""
+    losses = []
+    for module in model.modules():
+        if getattr(module, "balance", None) is not None:
+            losses.append(module.balance)
+            module.balance = None
+    return torch.stack(losses).sum()''',
+    "bias": '''def rebalance(model: nn.Module) -> None:
+    """After each step of the optimizer: what the forward passes since then ask for."""
+    for module in model.modules():
+        if hasattr(module, "rebalance"):
+            module.rebalance()''',
+}
 
 
 def used(plan: Plan) -> list[Formula]:
@@ -282,7 +306,8 @@ def _init_weights(plan: Plan) -> str:
     if any(t.shared_axes for t in plan.tensors):
         draw = "\n".join((SHARED, draw.replace("parameter.", "drawn."), COPIED))
     sparse = any(t.tensor.density != UNIT for t in plan.tensors)
-    return INIT_WEIGHTS.format(draw=draw) + (MASKS if sparse else "")
+    parts = [MASKS if sparse else "", BIASES if "bias" in balancing(plan) else ""]
+    return INIT_WEIGHTS.format(draw=draw) + "".join(parts)
 
 
 INIT_WEIGHTS = '''@torch.no_grad()
@@ -306,6 +331,12 @@ MASKS = """
     for module in model.modules():
         if isinstance(module, SparseLinear):
             module.draw_mask(masks)"""
+
+BIASES = """
+    for module in model.modules():
+        if hasattr(module, "rebalance"):
+            module.load.zero_()
+            module.balance_steps.zero_()"""
 
 SHARED = """        drawn = parameter[0] if row.get("shared") else parameter"""
 COPIED = """        if row.get("shared"):

@@ -80,7 +80,8 @@ def _table(report: Report, step: int) -> list[str]:
     rows = [["", *TERMS, "gradient"]]
     for (observable, tensor, where), found in _merged(cells).items():
         label = observable if tensor in ("", observable) else f"{observable} through {tensor}"
-        gradient = gradients.get((tensor, where)) if report.outputs.get(tensor) == observable else None
+        own = not tensor or report.outputs.get(tensor) == observable
+        gradient = gradients.get((tensor or observable, where)) if own else None
         shown = (*(found.get(term) for term in TERMS), gradient)
         rows.append([label + _place(where), *(_cell(row, report.regime) for row in shown)])
     rows += [

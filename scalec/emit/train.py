@@ -10,11 +10,12 @@ from string import Template
 
 from scalec.diagnostics import Reporter
 from scalec.emit.code import Reader, size_text
-from scalec.emit.model import context_of, reads_tokens
+from scalec.emit.model import balancing, context_of, reads_tokens
 from scalec.emit.names import MAX_TITLE, Stamp, comment, inputs, walk
 from scalec.plan.model import Plan, Quantity
 from scalec.symbolic.formula import Formula
 
+BALANCED = {"loss": "balance_loss", "bias": "rebalance"}
 LONGEST = 128  # positions in a sequence, where the network itself sets no limit
 
 
@@ -33,6 +34,12 @@ def train_text(plan: Plan, stamp: Stamp, reporter: Reporter) -> str:
         "place": "x.to(args.device)",
         "steps": "int(run.steps)" if isinstance(plan.run.get("steps"), Quantity) else "200",
         "clip": CLIP if "clip" in plan.run else "",
+    }
+    balanced = balancing(plan)
+    parts |= {
+        "imports": "".join(f", {BALANCED[word]}" for word in sorted(balanced)),
+        "backward": f"{'(loss + balance_loss(model))' if 'loss' in balanced else 'loss'}.backward()",
+        "rebalance": "        rebalance(model)\n" if "bias" in balanced else "",
     }
     if further:
         parts |= _of_several((("tokens" if reads_tokens(plan) else "x"), *further))
@@ -196,7 +203,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model import PLAN_HASH, Config, build_model  # isort: skip
+from model import PLAN_HASH, Config, build_model${imports}  # isort: skip
 from optim import (  # isort: skip
     Run,
     build_optimizer,
@@ -222,9 +229,9 @@ def train(args: argparse.Namespace) -> None:
     for step in range(1, steps + 1):
         x, y = data.batch(args.batch, order)
         loss = loss_of(model, $place, y.to(args.device))
-        loss.backward()
+        $backward
 ${clip}        optimizer.step()
-        schedule.step()
+${rebalance}        schedule.step()
         optimizer.zero_grad()
         if step % LOG_EVERY == 0 or step == steps:
             check_ratios(optimizer)

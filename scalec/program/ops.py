@@ -217,6 +217,23 @@ class Broadcast:
 
 
 @dataclass(frozen=True)
+class Balance:
+    """A loss beside the network's: it is least where the copies along `axis` are met equally often.
+
+    `among` times the sum, over that many copies, of the share of the samples that a copy meets and the mean of its
+    `x`. A sample meets `met` of them. `everywhere`: there is an `x` for every copy, not only for those it meets. It
+    sends gradients through `x` alone.
+    """
+
+    out: str
+    x: str
+    axis: str
+    among: Formula
+    met: Formula
+    everywhere: bool
+
+
+@dataclass(frozen=True)
 class Repeat:
     """`count` copies of `body` in a row, each with weights of its own along axis `axis`.
 
@@ -244,5 +261,5 @@ class Output:
 
 Operation = (
     Input | Constant | Linear | Bias | Gain | Scale | Add | Normalise | Elementwise | Multiply
-    | Dot | Softmax | Share | Mix | Reshape | Gather | Broadcast | Repeat | Output
+    | Dot | Softmax | Share | Mix | Reshape | Gather | Broadcast | Balance | Repeat | Output
 )  # fmt: skip

@@ -108,6 +108,9 @@ class _Values:
                 return self._same(operation, length, self._read(x, operation))
             case ops.Elementwise(_, x) | ops.Broadcast(_, x):
                 return self._read(x, operation)
+            case ops.Balance(_, x):
+                self._read(x, operation)
+                return UNIT
             case ops.Multiply(_, x, y):
                 return self._same(operation, self._read(x, operation), self._read(y, operation))
             case ops.Dot(_, x, y, length):
@@ -155,7 +158,7 @@ class _Values:
         match operation:
             case ops.Broadcast(out, axis=axis):
                 self.copies[out] = self._copies(out) | {axis}
-            case ops.Mix(out, axis=str(axis)):
+            case ops.Mix(out, axis=str(axis)) | ops.Balance(out, axis=axis):
                 self.copies[out] = self._copies(out) - {axis}
             case _:
                 pass

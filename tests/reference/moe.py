@@ -55,3 +55,23 @@ def _gate(scores: Tensor, i: int, chosen: list[int], kind: Router) -> Tensor:
             return scores[i].exp() / scores.exp().sum()
         case "softmax_selected":
             return scores[i].exp() / scores[chosen].exp().sum()
+
+
+def balancing_loss(scores: Tensor, *, active: int, kind: Router, of_all: bool, combine: float = 1.0) -> Tensor:
+    """`scores` [tokens, M]: M times the sum over experts of the share of tokens they get and the mean of their gates.
+
+    `of_all`: instead of their gates, what each has of the scores of all.
+    """
+    tokens, experts = scores.shape
+    loads, means = [0.0] * experts, [scores.new_zeros(())] * experts
+    for token in scores:
+        everyone = list(range(experts))
+        chosen = sorted(everyone, key=lambda i: -token[i].item())[:active]
+        for i in everyone:
+            loads[i] += (i in chosen) / tokens
+            if of_all:
+                positive = token.sigmoid() if kind.startswith("sigmoid") else token.exp()
+                means[i] = means[i] + positive[i] / positive.sum() / tokens
+            elif i in chosen:
+                means[i] = means[i] + combine * _gate(token, i, chosen, kind) / tokens
+    return experts * torch.stack([load * mean for load, mean in zip(loads, means, strict=True)]).sum()

@@ -15,6 +15,15 @@ GATES = {
     "softmax_selected": "torch.softmax(top, -1)",
     "softmax": "torch.softmax(scores, -1).gather(-1, chosen)",
 }
+# The logarithms of what each expert has of all scores.
+SHARES = {
+    "sigmoid": "F.logsigmoid(scores.to(wide))",
+    "softmax": "scores.to(wide)",
+    "softmax_selected": "scores.to(wide)",
+}
+GATES_MEAN = """mean = torch.zeros_like(scores, dtype=wide)
+mean = mean.scatter(1, chosen, gates.to(wide)).mean(0)""".splitlines()
+WIDE = "wide = torch.promote_types({of}.dtype, torch.float32)"
 # Over their sum: in logarithms, so that small ones are never divided by 0.
 NORMALISED = {"sigmoid": "torch.softmax(F.logsigmoid(top), -1)"}
 
@@ -50,7 +59,7 @@ def _experts(m: ModuleWriter, region: Region) -> list[str]:
         into=", ".join(f"F.linear(x, {local})" for local in into),
         unbound=", ".join(f"self.{local}.unbind()" for local in (*into, "down")),
         dense="\n".join(f"        {n} = F.linear(x, self.{n}.flatten(0, 1))" for n in into),
-        grouped="\n".join(f"        {n} = F.grouped_mm(rows, self.{n}.mT, offs=ends)" for n in into),
+        grouped="\n".join(f"        {n} = F.grouped_mm(rows, self.{n}.mT.to(x.dtype), offs=ends)" for n in into),
     )
     return text.splitlines()
 
@@ -63,19 +72,61 @@ def _stack(m: ModuleWriter, region: Region, local: str) -> str:
 
 
 def _route(m: ModuleWriter, region: Region) -> list[str]:
-    scores = matrix(m, region, "router", "router", Expr("x"))
-    scores = Expr(m.site_factor(region, "logits", "logits_scale") + scores.text)
+    """The scores of a row, which experts it goes to, and their gates; what counts them in training."""
+    kind, balance = str(region.option("router")), str(region.option("balance"))
+    scores, scale = _scores(m, region), m.site_factor(region, "logits", "logits_scale")
+    lines = [f"scores = {scale}{scores}"]
+    if region.option("router_fp32"):
+        lines = [WIDE.format(of="x"), "with torch.autocast(x.device.type, enabled=False):", f"    {lines[0]}"]
+    if balance == "bias":
+        m.init += BIAS
+        m.site_value(region, "balance", "balance_step")
+        ranked = (
+            f"{'torch.sigmoid(scores)' if kind == 'sigmoid' else 'scores'} + self.balance_step * self.balance_steps"
+        )
+        lines += [f"ranked = {ranked}", "chosen = ranked.topk(self.active, dim=-1).indices"]
+        lines += ["top = scores.gather(-1, chosen)"]
+    else:
+        lines += ["top, chosen = scores.topk(self.active, dim=-1)"]
     written = NORMALISED if region.option("normalised") else GATES
-    gates = m.site_factor(region, "combine", "combine_scale") + written[str(region.option("router"))]
-    return ROUTE.format(scores=scores.text, gates=gates).splitlines()
+    lines += [f"gates = {m.site_factor(region, 'combine', 'combine_scale')}{written[kind]}"]
+    lines += ["if self.training:", *(f"    {line}" for line in _noted(m, region))] if balance != "no" else []
+    methods = {"loss": BALANCE_LOSS, "bias": BALANCE_BIAS}.get(balance, "")
+    return (ROUTE + "".join(f"        {line}\n" for line in lines) + ROUTED + methods).splitlines()
+
+
+def _scores(m: ModuleWriter, region: Region) -> str:
+    """`W x`, in float32 where the block says so, whatever type the weight or autocast has."""
+    if not region.option("router_fp32"):
+        return matrix(m, region, "router", "router", Expr("x")).text
+    sides = ", ".join(m.whole(side) for side in reversed(m.tensor(region, "router").shape))
+    router = m.attribute("router", f"nn.Linear({sides}, bias=False)")
+    factor = m.tensor_factor(region, "router", "router_scale")
+    return f"F.linear({factor}x.to(wide), {router}.weight.to(wide))"
+
+
+def _noted(m: ModuleWriter, region: Region) -> list[str]:
+    """What training keeps of a forward pass to balance the experts with."""
+    if region.option("balance") == "bias":
+        return ["self.load += self.counts(chosen)"]
+    m.init += ["self.balance: Tensor | None = None"]
+    scale = m.site_factor(region, "balance", "balance_scale")
+    of_all = SHARES[str(region.option("router"))] if region.option("balance_of") == "scores" else ""
+    mean = [f"mean = torch.softmax({of_all}, -1).mean(0)"] if of_all else GATES_MEAN
+    wide = [] if region.option("router_fp32") else [WIDE.format(of="scores")]
+    return [*wide, *mean, f"self.balance = {scale}self.uneven(mean, chosen)"]
 
 
 FEWER = """if self.active > self.experts:
-    raise ValueError(f"{self.active} of {self.experts} experts cannot be active")""".splitlines()
+    counts = f"{self.active} of {self.experts}"
+    raise ValueError(f"{counts} experts cannot be active")""".splitlines()
 
 FORWARD = """rows = x.flatten(0, -2)
 gates, chosen = self.route(rows)
-out = getattr(self, self.path(rows))(rows, gates, chosen)""".splitlines()
+if torch.is_autocast_enabled(x.device.type):
+    rows = rows.to(torch.get_autocast_dtype(x.device.type))
+way = getattr(self, self.path(rows))
+out = way(rows, gates.to(rows.dtype), chosen)""".splitlines()
 
 PATH = '''
     def path(self, x: Tensor) -> str:
@@ -94,9 +145,37 @@ PATH = '''
 ROUTE = '''
     def route(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Gates and numbers of the experts of each row, both [rows, active]."""
-        scores = {scores}
-        top, chosen = scores.topk(self.active, dim=-1)
-        return {gates}, chosen'''
+'''
+ROUTED = '''        return gates, chosen
+
+    def counts(self, chosen: Tensor) -> Tensor:
+        """How many rows each expert has."""
+        flat = chosen.flatten()
+        ones = torch.ones_like(flat)
+        return flat.new_zeros(self.experts).scatter_add_(0, flat, ones)
+'''
+
+# Whole numbers, which no cast of the module makes any coarser.
+BIAS = """counts = torch.zeros(self.experts, dtype=torch.int64)
+self.register_buffer("load", counts)
+self.register_buffer("balance_steps", counts.clone())""".splitlines()
+
+BALANCE_LOSS = '''
+    def uneven(self, mean: Tensor, chosen: Tensor) -> Tensor:
+        """Least where all experts have equally many rows; `mean`: of their gates."""
+        load = self.counts(chosen).to(mean.dtype) / len(chosen)
+        return self.experts * (load * mean).sum()
+'''
+
+BALANCE_BIAS = '''
+    @torch.no_grad()
+    def rebalance(self) -> None:
+        """A step of the biases: down for experts with more rows than the mean, else up."""
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(self.load)
+        self.balance_steps += (self.load.sum() - self.experts * self.load).sign()
+        self.load.zero_()
+'''
 
 WAYS = '''
     def act(self, {typed}) -> Tensor:
@@ -123,7 +202,7 @@ WAYS = '''
         row, ends = slots // self.active, counts.cumsum(0, dtype=torch.int32)
         rows = x[row]
 {grouped}
-        out = F.grouped_mm(self.act({names}), self.down.mT, offs=ends)
+        out = F.grouped_mm(self.act({names}), self.down.mT.to(x.dtype), offs=ends)
         out = gates.flatten()[slots].unsqueeze(-1) * out
         return torch.zeros_like(x).index_add_(0, row, out)
 
@@ -147,9 +226,7 @@ WAYS = '''
 
     def by_expert(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Slots of `chosen` in order of their expert, and the number of each expert's."""
-        flat = chosen.flatten()
-        counts = flat.new_zeros(self.experts).scatter_add_(0, flat, torch.ones_like(flat))
-        return flat.argsort(stable=True), counts'''
+        return chosen.flatten().argsort(stable=True), self.counts(chosen)'''
 
 
 EMITTERS: dict[str, Emitter] = {

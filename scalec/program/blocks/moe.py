@@ -13,7 +13,7 @@ from scalec.program.blocks.mlp import GATES as GATED
 from scalec.program.building import Block, BlockSpec, Builder, Option
 from scalec.program.program import Axis
 from scalec.program.streaming import Value
-from scalec.symbolic.formula import Formula, as_number, mul
+from scalec.symbolic.formula import UNIT, Formula, as_number, mul
 
 GATES = {"sigmoid": "sigmoid", "linear": "identity"}  # what a gate makes of its score alone
 SOFTMAX = ("softmax", "softmax_selected")
@@ -72,15 +72,43 @@ def _gates(b: Builder, at: Block, copies: str, width: Formula, axis: Axis, activ
     logits = b.emit(ops.Scale(site, scores, site))
     kind, name = at.word("router"), f"{at.path}.gates"
     if kind in GATES:
-        alone = f"{name}.alone" if at.flag("normalised") else name
-        gates = b.emit(ops.Elementwise(alone, logits, NONLINEARITIES[GATES[kind]]))
+        path = f"{name}.alone" if at.flag("normalised") else name
+        gates = alone = b.emit(ops.Elementwise(path, logits, NONLINEARITIES[GATES[kind]]))
     else:
-        gates = b.emit(ops.Softmax(name, logits, axis.count if kind == "softmax" else active, axis.name))
+        gates = alone = b.emit(ops.Softmax(name, logits, axis.count if kind == "softmax" else active, axis.name))
     if at.flag("normalised"):
         _require_positive(b, at, kind)
         gates = b.emit(ops.Share(name, gates, active, axis.name))
     site = at.site("combine", "moe.combine")
-    return b.emit(ops.Scale(site, gates, site))
+    gates = b.emit(ops.Scale(site, gates, site))
+    _balance(b, at, logits, alone, gates, axis, active)
+    return gates
+
+
+def _balance(b: Builder, at: Block, logits: str, alone: str, gates: str, axis: Axis, active: Formula) -> None:
+    """What keeps experts evenly met: a loss on their gates or on their shares of all scores, or steps of biases that
+    take part in the choice alone. The site is the factor of the loss, or the length of a step.
+    """
+    kind, given = at.word("balance"), at.options.get("balance_of")
+    if given and kind != "loss":
+        b.reporter.fail(codes.OPTION, "`balance_of` says nothing without `balance = loss`", at.node.span)
+    at.options["balance_of"] = read = given or "scores"
+    if kind == "no":
+        return
+    site = at.site("balance", "moe.balance", required=True)
+    if kind == "bias":
+        b.emit(ops.Scale(site, b.emit(ops.Constant(f"{site}.step", UNIT)), site))
+        return
+    if at.word("router") == "linear":
+        helps = ["`balance = bias` needs none"]
+        b.reporter.fail(codes.OPTION, "a balancing loss needs positive gates", at.node.span, helps=helps)
+    of_all = read == "scores"
+    if of_all and at.word("router") == "sigmoid":
+        gates = b.emit(ops.Share(f"{site}.shares", alone, axis.count, axis.name))
+    elif of_all:
+        gates = b.emit(ops.Softmax(f"{site}.shares", logits, axis.count, axis.name))
+    scaled = b.emit(ops.Scale(f"{site}.scaled", gates, site))
+    b.emit(ops.Balance(site, scaled, axis.name, axis.count, active, everywhere=of_all))
 
 
 def _require_positive(b: Builder, at: Block, kind: str) -> None:
@@ -105,6 +133,9 @@ SPECS = (
             Option("width", "size"),
             Option("router", "word", None, (*GATES, *SOFTMAX), "sigmoid"),
             Option("normalised", "flag", default=False),
+            Option("balance", "word", None, ("no", "loss", "bias"), "no"),
+            Option("balance_of", "word", None, ("scores", "gates"), optional=True),
+            Option("router_fp32", "flag", default=False),
             Option("shared", "size", optional=True),
             ACT,
         ),
