@@ -54,20 +54,20 @@ def _resolved(workspace: Workspace, asked: Asked) -> tuple[Subject, Regime, Fram
     reporter.stop_on_errors()
     assert network is not None
     assert growth is not None
-    (optimizer,) = team
     subject = chooser.subject(keep, network, team, asked.operands.allowed_classes)
-    names: list[tuple[Kind, str]] = [("network", network.path), ("optimizer", optimizer)]
+    names: list[tuple[Kind, str]] = [("network", network.path), *(("optimizer", name) for name in team)]
     names += [("regime", part.text) for part in joint.parts] + ([("rule", keep.path)] if keep else [])
     uses = tuple(sorted({chooser.use(kind, name) for kind, name in names}))
     parent = ref_text(keep) if keep else ""
-    return subject, growth, Frame(asked.name, uses, parent, ref_text(network), optimizer, growth.name, goals)
+    return subject, growth, Frame(asked.name, uses, parent, ref_text(network), team, growth.name, goals)
 
 
 def _team(chooser: Chooser, named: str | None, keep: nodes.Ref | None) -> tuple[str, ...]:
-    """The one optimizer that a rule is derived for; reports where there are several."""
+    """The optimizers that a rule is derived for. Of several, the rule to keep says whose each tensor is."""
     only = (named or chooser.only("optimizer")) if not keep or named else None
     team = team_of(only) if only else chooser.team(keep) if keep else ()
-    if len(team) > 1:
-        message = f"a rule is derived for one optimizer, not for {' and '.join(f'`{o}`' for o in team)} at once"
-        chooser.reporter.report(codes.NO_OPERAND, message, helps=[f"`--optimizer {team[0]}`"])
+    if len(team) > 1 and not keep:
+        message = f"nothing says which tensors are whose of {' and '.join(f'`{o}`' for o in team)}"
+        help_ = f"`--keep RULE`, of a rule with `tensor * {{ optimizer = {team[-1]} }}` and clauses for the others"
+        chooser.reporter.report(codes.NO_OPERAND, message, helps=[help_])
     return team

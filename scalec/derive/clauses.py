@@ -12,7 +12,7 @@ from typing import Literal
 
 from scalec.derive.express import Law, Place, laws
 from scalec.plan.select import parameter_pattern
-from scalec.program.program import Site, Tensor
+from scalec.program.program import Program, Site, Tensor
 from scalec.source import Source
 from scalec.symbolic.formula import UNIT, Formula, mul, power, symbol
 from scalec.symbolic.order import Order
@@ -93,15 +93,39 @@ def canonical(lines: Iterable[str]) -> str:
 Exponent = Callable[[Formula, str, str], Order]
 
 
-def tensor_place(tensor: Tensor, exponent: Exponent) -> Place:
+def tensor_places(program: Program, exponent: Exponent) -> list[Place]:
+    return [_tensor_place(tensor, program, exponent) for tensor in program.tensors]
+
+
+def site_places(program: Program, exponent: Exponent) -> list[Place]:
+    return [
+        Place(
+            s.path, s.roles, s.within, _orders(dict(s.relative), s.path, exponent), s.path, _sizes(program, s, exponent)
+        )
+        for s in program.sites
+    ]
+
+
+def _tensor_place(tensor: Tensor, program: Program, exponent: Exponent) -> Place:
     use = tensor.uses[0]
-    sizes = {"fan_in": use.fan_in, "fan_out": use.fan_out} | dict(tensor.relative)
+    sizes = {"fan_in": use.fan_in, "fan_out": use.fan_out} | dict(tensor.relative) | {"density": tensor.density}
     parts = tensor.role.split(".")
     wholes = tuple(".".join(parts[:i]) for i in range(1, len(parts) + 1))
-    orders = {name: exponent(size, tensor.path, name) for name, size in sizes.items()}
-    return Place(tensor.path, (tensor.shape_class, *wholes), tensor.within, orders, parameter_pattern(tensor))
+    return Place(
+        tensor.path,
+        (tensor.shape_class, *wholes),
+        tensor.within,
+        _orders(sizes, tensor.path, exponent),
+        parameter_pattern(tensor),
+        _sizes(program, tensor, exponent),
+    )
 
 
-def site_place(site: Site, exponent: Exponent) -> Place:
-    orders = {name: exponent(size, site.path, name) for name, size in site.relative}
-    return Place(site.path, site.roles, site.within, orders, site.path)
+def _sizes(program: Program, place: Tensor | Site, exponent: Exponent) -> dict[str, Order]:
+    """The network's own sizes, those that follow no other."""
+    free = {d.name: symbol("size", d.name) for d in program.dimensions if d.grows and d.default is None}
+    return _orders(free, place.path, exponent)
+
+
+def _orders(sizes: Mapping[str, Formula], path: str, exponent: Exponent) -> dict[str, Order]:
+    return {name: exponent(size, path, name) for name, size in sizes.items()}

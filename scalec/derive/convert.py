@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scalec.calculus.world import settled
-from scalec.derive.clauses import Kind, Wanted, canonical, clause_lines, site_place, tensor_place
+from scalec.derive.clauses import Kind, Wanted, canonical, clause_lines, site_places, tensor_places
 from scalec.derive.express import Place
 from scalec.derive.gauge import Form, Gauges, moves
 from scalec.symbolic.dominance import Cell
@@ -60,8 +60,8 @@ def _wanted(gauges: Gauges, before: Form, after: Form, cell: Cell) -> Iterator[W
     found: dict[str, dict[str, Order]] = {}
     for path, attribute, factor in moves(before, after):
         found.setdefault(attribute, {})[path] = order(factor)
-    tensors = [tensor_place(t, order) for t in program.tensors]
-    sites = [site_place(s, order) for s in program.sites]
+    tensors = tensor_places(program, order)
+    sites = site_places(program, order)
     for attribute, targets in found.items():
         yield _of("tensor", attribute, tensors, targets)
         yield _of("site", attribute, sites, targets)

@@ -22,7 +22,8 @@ class Place:
     """A tensor or a site as selectors see it.
 
     `names`: the words that select it, the most general first; `within`: blocks around it; `sizes`: its relative
-    sizes as exponents under the regime; `pattern`: what selects it alone.
+    sizes as exponents under the regime; `pattern`: what selects it alone. `elsewhere`: the network's dimensions, for
+    laws that its own sizes cannot say.
     """
 
     path: str
@@ -30,6 +31,10 @@ class Place:
     within: tuple[str, ...]
     sizes: Mapping[str, Order] = field(hash=False)
     pattern: str = ""
+    elsewhere: Mapping[str, Order] = field(default_factory=dict, hash=False)
+
+    def with_dimensions(self) -> Place:
+        return replace(self, sizes={**self.elsewhere, **self.sizes})
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,10 @@ def laws(
     known = _candidates(places, left, selectors)
     found: list[Law] = []
     while any(p.path not in right for p in places):
-        best = max(_steps(places, left, selectors, known, right), key=lambda step: step[0])[1]
+        best = max(_steps(places, left, selectors, known, right), key=lambda step: step[0], default=(0, None))[1]
+        if best is None:
+            places, known = _with_dimensions(places, left, selectors, right)
+            continue
         found.append(best)
         covered = [p for p in places if best.selector.covers(p)]
         right |= {p.path for p in covered if _fits(best.law, p, left)}
@@ -78,6 +86,15 @@ def laws(
             left |= {p.path: left[p.path] / _value(best.law, p) for p in covered}
             known = _candidates(places, left, selectors)
     return tuple(_joined(found))
+
+
+def _with_dimensions(
+    places: Sequence[Place], targets: Mapping[str, Order], selectors: Sequence[Selector], right: set[str]
+) -> tuple[Sequence[Place], list[Order]]:
+    """What to go on with where no law in a place's own sizes is left that puts it right."""
+    wider = [p if p.path in right else p.with_dimensions() for p in places]
+    assert wider != list(places), "a target that no size of the network can say"
+    return wider, _candidates(wider, targets, selectors)
 
 
 def _steps(

@@ -29,7 +29,8 @@ def problem_of(program: Program, rule: RuleSet, optimizers: Sequence[Optimizer],
         path: replace(t, init=None) if path in biases and Lever(path, INIT) in left else t
         for path, t in given.tensors.items()
     }
-    return Problem(program, Scaling(tensors, given.sites), left, regime, frozenset(_decided(plan)))
+    owners = {t.tensor.path: t.optimizer for t in plan.tensors if t.optimizer}
+    return Problem(program, Scaling(tensors, given.sites), left, regime, frozenset(_decided(plan)), owners)
 
 
 def _open(plan: Plan) -> Iterator[Lever]:

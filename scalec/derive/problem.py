@@ -7,7 +7,7 @@ placeholder. A forward multiplier is never open: it is a gauge, and init, rate a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -58,8 +58,9 @@ class Change(NamedTuple):
 class Problem:
     """`open`: the levers to solve for, as far as the program has use for them.
 
-    `decided`: what the rule says of structure, so that it stays; `changes`: those made; `at_the_sum`: tensors whose
-    init is held at order 1 not at their own output but at the sum that it is part of.
+    `decided`: what the rule says of structure, so that it stays; `owners`: the optimizers of what is trained;
+    `changes`: those made; `at_the_sum`: tensors whose init is held at order 1 not at their own output but at the sum
+    that it is part of.
     """
 
     program: Program
@@ -67,6 +68,7 @@ class Problem:
     open: frozenset[Lever]
     regime: Regime
     decided: frozenset[Lever] = frozenset()
+    owners: Mapping[str, str] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
     at_the_sum: frozenset[str] = frozenset()
 
@@ -92,6 +94,16 @@ class Problem:
         return kind == "sum" or (
             kind is None and bool(readers) and all(not isinstance(r, Linear) and self._ends(r.out) for r in readers)
         )
+
+    def behind(self, value: str) -> tuple[Scale, ...]:
+        """The factors between a weight's product and what others read: said to be there, so part of its output."""
+        match self.structure.readers.get(value, ()):
+            case (Scale(attribute="scale") as op,) if (
+                op.site not in self.unweighted and value not in self.structure.added
+            ):
+                return (op, *self.behind(op.out))
+            case _:
+                return ()
 
     @cached_property
     def unweighted(self) -> Mapping[str, Scale]:

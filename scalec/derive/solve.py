@@ -13,10 +13,11 @@ from functools import cached_property
 
 from scalec.calculus.backward import Backward
 from scalec.calculus.components import Component, Vector, size, sum_over
-from scalec.calculus.forward import Forward
+from scalec.calculus.forward import Forward, TermName
 from scalec.calculus.observables import Carrier
 from scalec.calculus.structure import Weighted, inputs
 from scalec.calculus.training import Training, train
+from scalec.calculus.transfer import scale
 from scalec.calculus.weights import Update, Weight
 from scalec.calculus.world import World
 from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE, Lever, Problem, marked
@@ -143,6 +144,17 @@ class _Solver:
         top = self._top(places.values())
         return next((name for name, vector in places.items() if top in vector), ""), top
 
+    def _term(self, forward: Forward, op: Weighted, name: TermName) -> Vector:
+        """An atomic term of a weight's output, behind the factors that stand there."""
+        vector = forward.terms[op.out].named(name)
+        for factor in self.behind[op.out]:
+            vector = scale(forward.world.site(factor), vector, factor.site)
+        return vector
+
+    @cached_property
+    def behind(self) -> Mapping[str, tuple[Scale, ...]]:
+        return {op.out: self.problem.behind(op.out) for op in self.operations}
+
     # ---- the start: what init alone determines -----------------------------------------------
     def _begin(self) -> None:
         """Where the search starts: weights drawn for sums of independent terms, all else 1."""
@@ -162,13 +174,17 @@ class _Solver:
         raise RestlessError
 
     def _first_step(self) -> None:
-        """The same after one update at rates of order 1: to train at all costs much where sizes are far off."""
+        """The same after one update at rates of order 1: to train at all costs much where sizes are far off.
+
+        First each update by itself, then all at once: what reads the work of other updates has less to do.
+        """
+        for _ in range(ROUNDS):
+            if not self._rates(self._first_order()[1]):
+                break
         for _ in range(ROUNDS):
             first, after = self._first_order()
-            if self._rates(after):
-                continue
             full = Forward(first.world, after.updates).run()
-            if not (self._lower(first, full) or (full.growing and self._cap(after))):
+            if not (self._lower(first, full, rates=True) or (full.growing and self._cap(after))):
                 return
         raise RestlessError
 
@@ -199,7 +215,7 @@ class _Solver:
             if isinstance(op, Linear) and Lever(op.tensor, INIT) in self.levers:
                 drawn.setdefault(Lever(op.tensor, INIT), []).append(op)
         for lever, uses in drawn.items():
-            at, top = self._largest({op.out: forward.terms[op.out].init for op in uses})
+            at, top = self._largest({op.out: self._term(forward, op, "init") for op in uses})
             if top and self._move(lever, top.order, Held("init", at, top)):
                 return True
         return False
@@ -270,7 +286,7 @@ class _Solver:
 
     def _shows(self, forward: Forward, path: str) -> tuple[str, Component | None]:
         """The largest effective term of a tensor, and where it is: at its own output, or where a cap holds it."""
-        places = {op.out: forward.terms[op.out].effective for op in self.operations if op.tensor == path}
+        places = {op.out: self._term(forward, op, "effective") for op in self.operations if op.tensor == path}
         if path in self.capped:
             places |= self._shown(forward, path)
         return self._largest(places)
@@ -296,20 +312,32 @@ class _Solver:
         return bool(found)
 
     # ---- inits and factors -------------------------------------------------------------------
-    def _lower(self, first: Forward, limit: Forward, growing: tuple[str, ...] = ()) -> bool:
+    def _lower(
+        self, first: Forward, limit: Forward, growing: tuple[str, ...] = (), *, rates: bool = False
+    ) -> bool:  # fmt: skip
         """The first lever, in order of execution, that lets a term exceed order 1, and what it is made of."""
         for op in self.problem.structure.operations:
+            if rates and isinstance(op, Weighted) and self._slow_down(op, limit):
+                return True
             if isinstance(op, Linear) and self._narrow(op, first, limit):
                 return True
             if isinstance(op, Scale) and self._reduce(op, limit):
                 return True
         return self._shrink((*growing, *limit.growing), limit)
 
+    def _slow_down(self, op: Weighted, forward: Forward) -> bool:
+        """A rate whose update exceeds order 1 by itself."""
+        lever, top = Lever(op.tensor, RATE), self._top([self._term(forward, op, "effective")])
+        if lever not in self.levers or top is None:
+            return False
+        excess = top.order / self._inherited(forward, op.x)
+        return not excess <= self.cell.one and self._move(lever, excess, Held("effective", op.out, top))
+
     def _narrow(self, op: Linear, first: Forward, limit: Forward) -> bool:
         lever = Lever(op.tensor, INIT)
         if lever not in self.levers or op.tensor in self.problem.at_the_sum:
             return False
-        terms = {"init": first.terms[op.out].init, "propagating": limit.terms[op.out].propagating}
+        terms = {"init": self._term(first, op, "init"), "propagating": self._term(limit, op, "propagating")}
         term, top = self._largest(terms)
         if top is None:
             return False

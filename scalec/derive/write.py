@@ -11,7 +11,7 @@ from textwrap import wrap
 
 from scalec.calculus.components import Component
 from scalec.calculus.world import World
-from scalec.derive.clauses import Kind, Wanted, canonical, clause_lines, site_place, tensor_place
+from scalec.derive.clauses import Exponent, Kind, Wanted, canonical, clause_lines, site_places, tensor_places
 from scalec.derive.express import Law, Place, laws
 from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE, Lever, Problem
 from scalec.derive.reach import Reached
@@ -19,9 +19,10 @@ from scalec.derive.solve import Held, Solution
 from scalec.derive.structural import DRAW, lost, told
 from scalec.program.ops import Bias, Dot, Gain
 from scalec.program.program import Site
-from scalec.symbolic.formula import Formula
-from scalec.symbolic.order import ONE, Order
+from scalec.symbolic.formula import UNIT
+from scalec.symbolic.order import ONE
 
+WIDE_DRAW = "{} is not spectral: it is seen in the sum over copies, where one of them meets its own weight"
 WIDE = 110  # letters in a line of comment
 ATTRIBUTES = (INIT, RATE, EPSILON, DECAY)
 
@@ -34,7 +35,7 @@ class Frame:
     uses: tuple[str, ...]
     parent: str
     network: str
-    optimizer: str
+    optimizers: tuple[str, ...]
     regime: str
     goals: tuple[str, ...]
 
@@ -49,7 +50,7 @@ def rule_lines(reached: Reached, frame: Frame) -> Iterator[str]:
     yield f"# Derived for {', '.join(frame.goals)} on {frame.network} under {frame.regime}."
     yield from (f"# {line}" for said in _alternatives(reached) for line in wrap(said, WIDE, subsequent_indent="  "))
     extends = f" extends {frame.parent}" if frame.parent else ""
-    yield f"rule {frame.name}{extends} for {frame.optimizer} {{"
+    yield f"rule {frame.name}{extends} for {', '.join(frame.optimizers)} {{"
     yield from body_lines(reached.problem, reached.solution)
     yield "}"
 
@@ -58,7 +59,11 @@ def body_lines(problem: Problem, solution: Solution) -> Iterator[str]:
     """Where values start, what is changed beside scale, and the clauses by which values move."""
     yield from _starts(problem)
     yield from _structure(problem)
-    yield from clause_lines(_wanted(problem, solution))
+    teams = dict.fromkeys(problem.owners.values())
+    for owner in teams if len(teams) > 1 else ():
+        yield from (f"for {owner} {{", *clause_lines(_of_tensors(problem, solution, owner)), "}")
+    tensors = () if len(teams) > 1 else tuple(_of_tensors(problem, solution))
+    yield from clause_lines((*tensors, _of_sites(problem, solution)))
 
 
 def _uses(frame: Frame) -> Iterator[str]:
@@ -66,7 +71,7 @@ def _uses(frame: Frame) -> Iterator[str]:
 
 
 def _check(frame: Frame) -> Iterator[str]:
-    yield f"check {frame.name} on {frame.network} for {frame.optimizer} under {frame.regime} {{"
+    yield f"check {frame.name} on {frame.network} for {' + '.join(frame.optimizers)} under {frame.regime} {{"
     yield f"expect {', '.join(frame.goals)} }}"
 
 
@@ -85,7 +90,7 @@ def _alternatives(reached: Reached) -> Iterator[str]:
 
 def _structure(problem: Problem) -> Iterator[str]:
     """The changes that are words of the language, each in the fewest selectors."""
-    places = [tensor_place(t, lambda *_: ONE) for t in problem.program.tensors]
+    places = tensor_places(problem.program, lambda *_: ONE)
     said: dict[str, list[str]] = {}
     for change in problem.changes:
         if change.means.says:
@@ -107,10 +112,11 @@ def _starts(problem: Problem) -> Iterator[str]:
     groups: dict[str, list[str]] = {}  # the roles of those whose draw is said already, and of the others
     for t in drawn:
         groups.setdefault("" if Lever(t.path, DRAW) in problem.decided else "init = normal;  ", []).append(t.role)
-    lines = []
+    sparse = any(t.density != UNIT for t in drawn)
+    terms, lines = ("density*fan_in" if sparse else "fan_in"), []
     for word, found in groups.items():
         roles = ["*"] if len(found) == len(weighted) else list(dict.fromkeys(found))
-        lines.append(f"tensor {', '.join(roles)} {{ {word}{INIT} = 1/sqrt(fan_in) }}")
+        lines.append(f"tensor {', '.join(roles)} {{ {word}{INIT} = 1/sqrt({terms}) }}")
     for kind, word in ((Bias, "zero"), (Gain, "ones")):
         gains = {op.tensor for op in problem.structure.operations if isinstance(op, kind)}
         roles = list(dict.fromkeys(t.role for t in problem.program.tensors
@@ -134,16 +140,20 @@ def _products(problem: Problem) -> Iterator[tuple[Site, str]]:
 
 
 # ---- clauses ---------------------------------------------------------------------------------
-def _wanted(problem: Problem, solution: Solution) -> Iterator[Wanted]:
+def _of_tensors(problem: Problem, solution: Solution, owner: str = "") -> Iterator[Wanted]:
+    """What is wanted of tensors; with an owner, of those alone."""
+    every = tensor_places(problem.program, _exponent(problem, solution))
+    places = [p for p in every if not owner or problem.owners.get(p.path) == owner]
+    yield from (_of("tensor", places, attribute, problem, solution) for attribute in ATTRIBUTES)
+
+
+def _of_sites(problem: Problem, solution: Solution) -> Wanted:
+    return _of("site", site_places(problem.program, _exponent(problem, solution)), FACTOR, problem, solution)
+
+
+def _exponent(problem: Problem, solution: Solution) -> Exponent:
     world = World(problem.structure, problem.given, solution.cell)
-
-    def exponent(size: Formula, path: str, name: str) -> Order:
-        return world.order(size, path, name).exponent
-
-    tensors = [tensor_place(t, exponent) for t in problem.program.tensors]
-    sites = [site_place(s, exponent) for s in problem.program.sites]
-    yield from (_of("tensor", tensors, attribute, problem, solution) for attribute in ATTRIBUTES)
-    yield _of("site", sites, FACTOR, problem, solution)
+    return lambda size, path, name: world.order(size, path, name).exponent
 
 
 def _of(kind: Kind, every: Sequence[Place], attribute: str, problem: Problem, solution: Solution) -> Wanted:
@@ -158,18 +168,35 @@ def _of(kind: Kind, every: Sequence[Place], attribute: str, problem: Problem, so
     taken = [p for p in every if p.path in levers and (kind == "site" or levers[p.path] not in problem.open)]
     taken = [p for p in taken if p not in places]
     return Wanted(
-        kind, attribute, "~", places, targets, said, taken, lambda law: _reason(law, attribute, places, solution)
+        kind,
+        attribute,
+        "~",
+        places,
+        targets,
+        said,
+        taken,
+        lambda law: _reason(law, attribute, places, problem, solution),
     )
 
 
 # ---- reasons ---------------------------------------------------------------------------------
-def _reason(law: Law, attribute: str, places: Iterable[Place], solution: Solution) -> str:
+def _reason(law: Law, attribute: str, places: Iterable[Place], problem: Problem, solution: Solution) -> str:
     """Why: what held the first place of the clause whose order moves."""
     covered = [p for p in places if law.selector.covers(p)]
     moving = [p for p in covered if solution.orders[Lever(p.path, attribute)].powers]
     path = (moving or covered)[0].path
     held = solution.held.get(Lever(path, attribute))
-    return _told(held, attribute, path)
+    wide = [p.path for p in covered if attribute == INIT and _beyond_spectral(p.path, problem, solution)]
+    return _told(held, attribute, path) + "".join(f"; {WIDE_DRAW.format(p)}" for p in wide[:1])
+
+
+def _beyond_spectral(path: str, problem: Problem, solution: Solution) -> bool:
+    """Whether a matrix brings more out of what comes back through its own rows than went in, being one of many."""
+    world = World(problem.structure, problem.scaling(solution.orders), solution.cell)
+    use, chosen = world.weights[path].uses[0], problem.structure.chosen
+    axes = [world.axis[a.name] for a in problem.program.tensor[path].axes if a.name in chosen]
+    several = any(not axis.count <= world.one for axis in axes)
+    return several and use.sigma is not None and not use.sigma * use.n / use.m.root <= world.one
 
 
 def _told(held: Held | None, attribute: str, path: str) -> str:

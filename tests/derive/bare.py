@@ -103,7 +103,7 @@ def derived_text(
 ) -> str:
     """What `derive` prints, everything called by its new name. `keep` is the body of a rule to keep."""
     owner = NAMES.get(optimizer, optimizer)
-    rule = f"rule given for {owner} {{ {keep} }}" if keep else ""
+    rule = f"rule given for {owner.replace(' + ', ', ')} {{ {keep} }}" if keep else ""
     workspace = load_text(renamed(MORE) + more + rule, "more.scale")
     words = " + ".join(NAMES.get(r, r) for r in regime.split(" + "))
     asked = Asked(Operands("given" if keep else None, NAMES.get(network, network), owner), words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,13 @@ def test_what_differs_is_an_exception() -> None:
 def test_a_place_that_is_taken_is_not_covered() -> None:
     found = laws((INPUT, HIDDEN), {"a": ONE, "b": N**-1}, taken=(OUTPUT,))
     assert [f"{law.selector}: {law.law}" for law in found] == ["linear: fan_in^-1"]
+
+
+def test_what_no_size_of_its_own_can_say_is_said_in_the_network_s() -> None:
+    """An order in `L` of a tensor that knows no depth; the others keep to sizes that another network has too."""
+    long = Order.of({"t": 1})
+    places = tuple(replace(p, elsewhere={"L": long, "N": N}) for p in PLACES)
+    found = laws(places, {"a": long**-1, "b": N**-1, "c": N**-1})
+    assert [f"{law.selector}: {law.law}" for law in found] == ["*: fan_in^-1", "input: L^-1"]
+    with pytest.raises(AssertionError, match="no size"):
+        laws(PLACES, {"a": long, "b": ONE, "c": ONE})
