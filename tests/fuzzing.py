@@ -24,7 +24,7 @@ from scalec.diagnostics import Diagnostic, ScalecError
 from scalec.emit.table import FORMATS
 from scalec.emit.tunables import tunables_text
 from scalec.operands import Operands
-from scalec.pipeline import PlanRequest, compile_files, examine, plan, run_checks
+from scalec.pipeline import PlanRequest, emit_files, examine, fingerprint, plan, run_checks
 from scalec.plan.precision import underflows
 from scalec.render import as_concise, as_json, as_text
 from scalec.resolve.load import load_text
@@ -86,7 +86,7 @@ def fate(case: Case) -> Fate:
     assert not re.search(r"\b(inf|nan|Infinity|NaN)\b", table), "a value that is no number"
     assert_said(underflows(made, "float16"))
     try:
-        files = compile_files(workspace, operands, request)
+        files = emit_files(made, fingerprint(workspace, operands, request))
     except ScalecError as error:
         return Fate("planned", assert_said(error.diagnostics))
     for file in files:

@@ -121,8 +121,8 @@ def test_a_layout_that_changes_what_is_said_is_noticed(monkeypatch: pytest.Monke
 
 def test_code_that_is_no_python_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     good = next(c for c in (case("composed", seed) for seed in range(1000)) if fate(c).reached == "compiled")
-    whole = pipeline.compile_files
-    monkeypatch.setattr(fuzzing, "compile_files", lambda *a: [_broken(f) for f in whole(*a)])
+    whole = pipeline.emit_files
+    monkeypatch.setattr(fuzzing, "emit_files", lambda *a: [_broken(f) for f in whole(*a)])
     with pytest.raises(SyntaxError):
         fate(good)
 

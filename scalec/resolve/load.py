@@ -133,7 +133,7 @@ class Workspace:
                 helps=["ask only one of them for it: `use FILE (NAME, ...)` names what is wanted"],
             )
         else:
-            elsewhere = tuple(f"add `use {key}`" for key in _packs_with(kind, name))
+            elsewhere = tuple(f"add `use {key}`" for key in _standard_names().get((kind, name), ()))
             helps = elsewhere or did_you_mean(name, known)
             notes = () if helps or not 0 < len(known) <= FEW else (f"known here: {', '.join(sorted(known))}",)
             reporter.report(codes.UNKNOWN_NAME, f"unknown {kind} `{name}`", span, notes=notes, helps=helps)
@@ -156,21 +156,27 @@ class Workspace:
 
 def standard_files() -> dict[str, Path]:
     """The standard packs by the name `use` knows them by (`std.mup`)."""
-    folder = data_folder("rules")
+    return _standard_files(data_folder("rules"))
+
+
+@cache
+def _standard_files(folder: Path) -> dict[str, Path]:
+    """Looked up once: these do not change under a running program."""
     return {
         ".".join(path.relative_to(folder).with_suffix("").parts): path for path in sorted(folder.rglob(f"*{SUFFIX}"))
     }
 
 
-def _packs_with(kind: Kind, name: str) -> tuple[str, ...]:
-    """The standard packs that declare it."""
-    found = []
+@cache
+def _standard_names() -> dict[tuple[Kind, str], tuple[str, ...]]:
+    """The standard packs that declare each name."""
+    found: dict[tuple[Kind, str], tuple[str, ...]] = {}
     for key, path in standard_files().items():
-        declared = (
-            d for d in _standard(path, shown(key)).declarations if not isinstance(d, nodes.Use | nodes.CheckDecl)
-        )
-        found += [key for d in declared if (KINDS[type(d)], d.name) == (kind, name)]
-    return tuple(found)
+        for d in _standard(path, shown(key)).declarations:
+            if not isinstance(d, nodes.Use | nodes.CheckDecl):
+                slot = (KINDS[type(d)], d.name)
+                found[slot] = (*found.get(slot, ()), key)
+    return found
 
 
 def shown(key: str) -> str:
@@ -188,6 +194,7 @@ def load_text(text: str, name: str = "<string>", folder: Path | None = None) -> 
     return _Loader().load_source(Source(name, text), folder)
 
 
+@cache
 def load_standard() -> Workspace:
     """A workspace whose (empty) main file sees every standard pack."""
     return load_text("\n".join(f"use {key}" for key in standard_files()), "<standard packs>")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice, pairwise
@@ -148,6 +148,20 @@ def _lark() -> Lark:
     )
 
 
+@cache
+def _table() -> Mapping[int, Mapping[str, tuple[Any, Any]]]:
+    """The LALR table: from a state and a terminal or a rule to what is done."""
+    parser: Any = _lark().parser
+    return cast("Mapping[int, Mapping[str, tuple[Any, Any]]]", parser.parser._parse_table.states)
+
+
+@cache
+def _ends() -> Mapping[str, int]:
+    """The state in which all of a text is read, by the rule that it is read as."""
+    parser: Any = _lark().parser
+    return cast("Mapping[str, int]", parser.parser._parse_table.end_states)
+
+
 @dataclass(frozen=True)
 class _Word:
     """A token as this module uses it: its terminal, its text and its place in the source."""
@@ -166,18 +180,21 @@ class _Pass:
     words: list[_Word] = field(default_factory=list)
     comments: list[tuple[int, str]] = field(default_factory=list)
     open: list[_Word] = field(default_factory=list)
+    stack: tuple[int, ...] = ()  # of states, after the last word
 
     def read(self) -> Tree[Token]:
         """The tree, whose positions count from the start of `whole`."""
         machine: Any = _lark().parse_interactive(self.whole.text, self.rule)
-        token = None
+        state, token = machine.parser_state, None
+        self.stack = tuple(state.state_stack)
         try:
-            for token in machine.lexer_thread.lex(machine.parser_state):
+            for token in machine.lexer_thread.lex(state):
                 if token.type == "COMMENT":
                     self.comments.append((self._span(token).start, token.rstrip()))
                 else:
-                    token = self._as_name(token, machine.parser_state)
-                    machine.feed_token(token)
+                    token = self._as_name(token)
+                    state.feed_token(token)
+                    self.stack = tuple(state.state_stack)
                     self._take(_Word(token.type, str(token), self._span(token)))
             return cast("Tree[Token]", machine.feed_eof(token))
         except UnexpectedCharacters as error:
@@ -186,19 +203,26 @@ class _Pass:
             at_end = error.token.type == "$END"
             raise self._mistake(self._end() if at_end else self._word_at(self._span(error.token).start)) from None
 
-    def _as_name(self, token: Token, state: Any) -> Token:
+    def _as_name(self, token: Token) -> Token:
         """A keyword where it cannot stand is a name. The lexer asks the table, which for brevity takes some
         places for one; here the whole stack is asked."""
-        if token.type == "NAME" or not token.isidentifier():
+        if token.type == "NAME" or not token.isidentifier() or self._can_follow(token.type):
             return token
-        table, stack = state.parse_conf.parse_table.states, list(state.state_stack)
-        while token.type in table[stack[-1]]:
-            action, rule = table[stack[-1]][token.type]
+        return Token.new_borrow_pos("NAME", token.value, token)
+
+    def _can_follow(self, terminal: str) -> bool:
+        """Whether the words read go on with it: every reduction that it asks for leads to where it is taken."""
+        table, stack = _table(), list(self.stack)
+        end = _ends()[self.rule]
+        while terminal in table[stack[-1]]:
+            action, rule = table[stack[-1]][terminal]
             if action is Shift:
-                return token
+                return True
             del stack[len(stack) - len(rule.expansion) :]
             stack.append(table[stack[-1]][rule.origin.name][1])
-        return Token.new_borrow_pos("NAME", token.value, token)
+            if terminal == "$END" and stack[-1] == end:
+                return True
+        return False
 
     def _span(self, token: Token) -> Span:
         assert token.start_pos is not None
@@ -233,13 +257,10 @@ class _Pass:
 
     def _expected(self) -> frozenset[str]:
         """What could have followed the words read: symbols and keywords as written, and NAME,
-        NUMBER, STRING, CITE. A second pass, since a failed one has already thrown some of it away."""
-        lark = _lark()
-        machine: Any = lark.parse_interactive("", self.rule)
-        for word in self.words:
-            machine.feed_token(Token(word.kind, word.text))
-        texts = {t.name: t.pattern.value for t in lark.terminals if isinstance(t.pattern, PatternStr)}
-        return frozenset(texts.get(name, name) for name in machine.accepts())
+        NUMBER, STRING, CITE."""
+        texts = {t.name: t.pattern.value for t in _lark().terminals if isinstance(t.pattern, PatternStr)}
+        known = [name for name in _table()[self.stack[-1]] if name.isupper() and self._can_follow(name)]
+        return frozenset(texts.get(name, name) for name in known)
 
 
 def _parse(rule: str, whole: Span) -> object:
