@@ -35,7 +35,7 @@ from scalec.program.ops import (
     Softmax,
 )
 from scalec.program.program import Program
-from scalec.symbolic.formula import UNIT, Formula, divide, mul
+from scalec.symbolic.formula import UNIT, Formula, divide, mul, symbol
 
 Weighted = Linear | Gain | Bias
 
@@ -153,8 +153,9 @@ class Structure:
 
     @cached_property
     def batch(self) -> Formula:
-        """The number of samples in a step; 1 where the network leaves it alone."""
-        return next((op.batch for op in self.operations if isinstance(op, Input) and op.batch is not None), UNIT)
+        """The number of samples in a step: the run's `batch`, unless the network has a dimension for it."""
+        own = (op.batch for op in self.operations if isinstance(op, Input) and op.batch is not None)
+        return next(own, symbol("size", "batch"))
 
     @cached_property
     def broadcast(self) -> Mapping[str, Broadcast]:

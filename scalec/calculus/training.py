@@ -114,7 +114,7 @@ def _require_samples(world: World) -> None:
         if weight.share is not None and not world.one <= batch * weight.share:
             raise UnsupportedError(
                 tensor, "reached by less than one sample of a step's batch",
-                "let the batch grow too: `batch = B` where the input enters the network, and `B ~ s` in the regime",
+                "let the batch grow too: `batch ~ s` in the regime",
             )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.emit.compiling import Emitted, files_of, import_files, plan_of
 from tests.planning import said
@@ -211,6 +212,25 @@ def test_an_expert_that_nobody_asks_has_no_gradient(layers: Any) -> None:
         asked = set(chosen.flatten().tolist())
         assert {i for i in range(4) if up[i].abs().sum() > 0} == asked
         assert len(asked) < 4
+
+
+@pytest.mark.parametrize("way", ["segments", "where"])
+def test_no_expert_runs_on_what_it_is_not_chosen_for(layers: Any, way: str) -> None:
+    """Multiplications: those of the active experts and of the router, no others."""
+    moe, x = layer(layers["sigmoid", "mine"], M=8, K=2), rows(64)
+    with FlopCounterMode(display=False) as counter:
+        run(moe, way, x)
+    assert counter.get_total_flops() == 2 * 64 * (2 * 2 * 32 * 16 + 8 * 32)
+
+
+def test_nothing_is_dropped_where_all_want_the_same_expert(layers: Any) -> None:
+    moe, x = layer(layers["sigmoid", "mine"], M=8, K=1), rows(64).abs()
+    with torch.no_grad():
+        moe.router.weight.zero_()[3] = 1
+    assert (moe.route(x)[1] == 3).all()
+    alone = torch.sigmoid(x.sum(-1, keepdim=True)) / 4 * moe.expert(x, moe.up[3], moe.down[3])
+    for way in ("segments", "where"):
+        assert_near([run(moe, way, x)], [alone], 1e-12)
 
 
 def test_the_manifest_says_how_experts_lie(layers: Any) -> None:

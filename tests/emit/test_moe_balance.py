@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,24 @@ def test_biases_survive_casts_and_start_at_zero(tmp_path: Path) -> None:
     assert model.moe.balance_steps.tolist() == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("balance", ["loss", "bias"])
+def test_balance_in_one_graph(tmp_path: Path, balance: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    e = emitted(tmp_path, f"balance = {balance}")
+    monkeypatch.setitem(sys.modules, "model", e.model)  # the compiler looks it up by name
+    moe, x = layer(e), rows().requires_grad_()
+    compiled, left = torch.compile(moe, backend="aot_eager", fullgraph=True), []
+    for forward in (moe, compiled, compiled):
+        forward(x)
+        if balance == "loss":
+            left.append(list(torch.autograd.grad(e.model.balance_loss(moe), [x, moe.router.weight])))
+        else:
+            left.append([moe.load.clone()])
+            e.model.rebalance(moe)
+            moe.balance_steps.zero_()
+    assert left[0][0].abs().sum() > 0
+    assert_near(left[1] + left[2], left[0] + left[0], 1e-12)
+
+
 # ---- float32 ---------------------------------------------------------------------------------
 def assert_exact(e: Emitted, weights: torch.dtype, x: torch.dtype, autocast: bool) -> None:
     """Linear gates are the scores: as if in float64, up to float32's rounding."""
@@ -183,6 +202,7 @@ def test_every_way_under_autocast(tmp_path: Path, options: str, way: str) -> Non
     moe, x = layer(emitted(tmp_path, options, "")).float(), rows().float().requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert moe.path(x) == "grouped"
+        assert moe.path(x.double()) == "segments"
         moe.path = lambda _: way
         mine = moe(x)
     moe.path = lambda _: "where"

@@ -123,24 +123,29 @@ FEWER = """if self.active > self.experts:
 
 FORWARD = """rows = x.flatten(0, -2)
 gates, chosen = self.route(rows)
-if torch.is_autocast_enabled(x.device.type):
-    rows = rows.to(torch.get_autocast_dtype(x.device.type))
-way = getattr(self, self.path(rows))
-out = way(rows, gates.to(rows.dtype), chosen)""".splitlines()
+way, dtype = getattr(self, self.path(rows)), self.product_dtype(rows)
+out = way(rows.to(dtype), gates.to(dtype), chosen)""".splitlines()
 
 PATH = '''
     def path(self, x: Tensor) -> str:
         """The way that rows `x` take: `dense`, `grouped`, `where` or `segments`."""
         if self.active == self.experts:
             return "dense"
-        compiling = torch.compiler.is_compiling()
-        known = x.dtype == torch.bfloat16 or (
-            x.dtype == torch.float32 and x.device.type == "cpu" and not compiling
+        compiling, dtype = torch.compiler.is_compiling(), self.product_dtype(x)
+        known = dtype == torch.bfloat16 or (
+            dtype == torch.float32 and x.device.type == "cpu" and not compiling
         )
-        aligned = all(n * x.element_size() % 16 == 0 for n in self.up.shape[1:])
+        aligned = all(n * dtype.itemsize % 16 == 0 for n in self.up.shape[1:])
         if known and aligned and hasattr(F, "grouped_mm"):
             return "grouped"
-        return "where" if compiling else "segments"'''.splitlines()
+        return "where" if compiling else "segments"
+
+    def product_dtype(self, x: Tensor) -> torch.dtype:
+        """The type that experts compute in: autocast's, where it is on and has a say."""
+        device = x.device.type
+        if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
+            return torch.get_autocast_dtype(device)
+        return x.dtype'''.splitlines()
 
 ROUTE = '''
     def route(self, x: Tensor) -> tuple[Tensor, Tensor]:
