@@ -101,13 +101,13 @@ def comparison_rows(comparisons: Sequence[Comparison], limit: float) -> list[str
     return rows
 
 
-def write_results(name: str, title: str, body: Sequence[str], packages: Sequence[str]) -> Path:
-    """Write `results/NAME.md`: the command, the date, the versions and the machine, then `body`."""
+def write_results(name: str, title: str, body: Sequence[str], packages: Sequence[str], command: str = "") -> Path:
+    """Write `results/NAME.md`: the command (`bench.NAME` unless given), date, versions, machine, then `body`."""
     versions = ", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in packages)])
     head = [
         f"# {title}",
         "",
-        f"- command: `python -m bench.{name}`",
+        f"- command: `python -m {command or f'bench.{name}'}`",
         f"- date: {datetime.now(UTC).date().isoformat()}",
         f"- versions: {versions}",
         f"- machine: {platform.machine()}, {os.cpu_count()} cores, {sys.platform}",

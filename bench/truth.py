@@ -1,8 +1,8 @@
-"""The calculus against real training: `python -m bench.truth [CASE...]`. Output: `results/truth.md`, or a print-out.
+"""The calculus against real training: `python -m bench.truth [CASE...]`. Output: `results/truth*.md`, or a print-out.
 
-Every case is a network, a rule and an optimizer, trained for a few steps in float64 at several sizes. What is
-compared is the slope of every term at every step with its predicted exponent. With names of cases (or
-beginnings of names) only those are run and printed; nothing is written.
+Every group of cases has a file; `--group` runs one. Every case is a network, a rule and an optimizer, trained for
+a few steps in float64 at several sizes. What is compared is the slope of every term at every step with its
+predicted exponent. With names of cases (or beginnings of names) only those are run and printed; nothing is written.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -20,11 +20,15 @@ from pathlib import Path
 import torch
 
 from bench.harness import write_results
+from scalec.diagnostics import Reporter
 from scalec.operands import Operands, prepare
 from scalec.pipeline import PlanRequest, orders, plan
-from scalec.resolve.load import load
+from scalec.resolve.load import Workspace, load
+from scalec.source import Source
 from scalec.symbolic.dominance import Cell
 from scalec.symbolic.order import Order, Regime
+from scalec.symbolic.regime import resolve_regime
+from scalec.syntax.parser import parse_regime
 from scalec.torch.compare import TOLERANCE, Row
 from scalec.torch.emitted import load_emitted
 from scalec.torch.experiment import Experiment
@@ -41,7 +45,8 @@ EPS = "10^-14"  # below every gradient entry, as `faithful` asks
 
 @dataclass(frozen=True)
 class Case:
-    """`size` grows through `sizes`, `others` stay; `file` is a rule file beside this one.
+    """`size` grows through `sizes`, `others` stay, unless a `regime` of the rule file says that they grow with it:
+    then they are those at the first size. `file` is a rule file beside this one.
 
     `seeds`: how many for all tensors together; `alone`: for one tensor at a time. `tunes`: where attributes
     start. `further`: larger sizes, asked where slopes disagree.
@@ -58,14 +63,20 @@ class Case:
     alone: int = 3
     tunes: tuple[str, ...] = ()
     further: tuple[int, ...] = ()
+    regime: str = ""
+    every_cause: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.network}.{self.size}.{self.rule}.{self.optimizer}"
+        return f"{self.network}.{self.regime or self.size}.{self.rule}.{self.optimizer}"
 
-    @property
-    def at(self) -> tuple[str, ...]:
-        return tuple(",".join([f"{self.size}={s}", *([self.others] if self.others else [])]) for s in self.sizes)
+    def at(self, regime: Regime) -> tuple[str, ...]:
+        """All sizes, as the command line writes them."""
+        growth = {dimension: order.exponent("s") for dimension, order in regime.growth}
+        first = {self.size: self.sizes[0]}
+        first |= {name: int(n) for name, n in (part.split("=") for part in self.others.split(",") if part)}
+        ratios = [Fraction(size, self.sizes[0]) for size in self.sizes]
+        return tuple(",".join(f"{d}={n * ratio ** growth.get(d, 0)}" for d, n in first.items()) for ratio in ratios)
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,14 @@ VISION = (
     ("tiny_translator", "mup_width", "L=2"),
 )
 OPTIMIZERS = ("adam", "sgd")
+WAYS = {  # sizes, the others at the first of them, sizes beyond
+    "fixed_experts": (WIDTHS[:4], "M=4,Ne=64", ()),
+    "fine_grained": ((32, 64, 128, 256), "M=4,Ne=32", (256, 512, 1024)),
+    "proportional": ((32, 64, 128, 256), "M=4,Ne=32", ()),
+}
+MOE_RULES = ("moe_mup", "mssp", "moe_mup_readout", "mssp_readout")
+MISPLACED = (("fine_grained", "shared_init"), ("proportional", "loud_init"))
+MOE_RATES = {"adam": "2^-6", "sgd": "2^-2"}
 HALF_READOUT = ("readout.init.std=1/16",)  # logits of many classes start small: softmax is linear, as assumed
 
 
@@ -171,6 +190,27 @@ def _muon() -> list[Case]:
     ]
 
 
+def experts() -> list[Case]:
+    """Mixtures of experts, three ways to grow; `_readout` with a readout that does not start at zero."""
+    return [
+        *(_moe("soft_moe", rule, way, o) for way in WAYS for rule in MOE_RULES for o in OPTIMIZERS),
+        *(_moe("half_moe", rule, way, o) for way in WAYS for rule in MOE_RULES[:2] for o in OPTIMIZERS),
+        *(_moe("soft_moe", rule, way, o) for way, rule in MISPLACED for o in OPTIMIZERS),
+        *(_moe("tiny_moe_gpt", rule, way, "adam") for way in WAYS for rule in MOE_RULES[:2]),
+    ]
+
+
+def _moe(network: str, rule: str, way: str, optimizer: str) -> Case:
+    """Rates at which changes are seen beside what was there at the start."""
+    sizes, start, further = WAYS[way]
+    tunes = (f"lr={MOE_RATES[optimizer]}",)
+    every = rule.endswith("_readout")
+    return Case(
+        "moe", network, rule, optimizer, "N", sizes, start, seeds=4, alone=4, tunes=tunes,
+        further=further if every else (), regime=way, every_cause=every,
+    )  # fmt: skip
+
+
 def _llama() -> list[Case]:
     """Its blocks all at once; few keys for many queries; the table of the embedding read twice."""
     rules = {"small_llama": "mup_width", "few_keys": "spectral_width", "tied_llama": "mup_tied"}
@@ -182,18 +222,46 @@ def _llama() -> list[Case]:
     ]
 
 
+@dataclass(frozen=True)
+class Group:
+    """The cases of one file of results."""
+
+    title: str
+    cases: Callable[[], list[Case]]
+
+
+GROUPS = {
+    "truth": Group("The calculus against real training", cases),
+    "truth_moe": Group("The calculus against real training: mixtures of experts", experts),
+}
+
+
 # ---- running ---------------------------------------------------------------------------------
 def experiment(case: Case, steps: int = 3) -> Experiment:
     """Resolve, plan, emit and import a case. Raises ScalecError where its rule file is wrong."""
     workspace = load(RULES / f"{case.file}.scale")
     operands = Operands(case.rule, case.network, case.optimizer)
     tunes = (f"lr={RATES[case.optimizer]}", *([f"eps={EPS}"] if case.optimizer != "sgd" else []), *case.tunes)
-    planned = plan(workspace, operands, PlanRequest(at=case.at, tunes=tunes))
-    regime = Regime(case.size, ("s",), ((case.size, Order.of({"s": 1})),))
+    regime = regime_of(case, workspace)
+    request = PlanRequest(
+        at=case.at(regime), base=case.at(regime)[0] if case.regime else None, tunes=tunes, regime=case.regime or None
+    )
+    planned = plan(workspace, operands, request)
     data = DATA.get(case.network) or (token_batch if "V" in planned.program.dimension else vector_batch)
     laws = orders(prepare(workspace, operands), Cell(regime))
     further = experiment(replace(case, sizes=case.further, further=(), alone=1), steps) if case.further else None
     return Experiment(load_emitted(planned), laws, regime, case.size, data, case.seeds, case.alone, steps, further)
+
+
+def regime_of(case: Case, workspace: Workspace) -> Regime:
+    """The case's regime, or that of its one size."""
+    if not case.regime:
+        return Regime(case.size, ("s",), ((case.size, Order.of({"s": 1})),))
+    reporter = Reporter()
+    regime = resolve_regime(workspace, parse_regime(Source("regime", case.regime)), reporter)
+    reporter.stop_on_errors()
+    assert regime is not None
+    return regime
 
 
 def vector_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
@@ -230,7 +298,19 @@ def translated_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
     return replace(token_batch(sizes, seed), beside=(token_batch(sizes, seed + 500).x,))
 
 
-DATA = {"tiny_dit": guided_batch, "tiny_conv": image_batch, "tiny_translator": translated_batch}
+def few_vectors(sizes: Mapping[str, Fraction], seed: int) -> Batch:
+    """Half as many: the part of a change that samples have in common shows sooner."""
+    batch = vector_batch(sizes, seed)
+    return Batch(batch.x[: SAMPLES // 2], batch.y[: SAMPLES // 2])
+
+
+DATA = {
+    "soft_moe": few_vectors,
+    "half_moe": few_vectors,
+    "tiny_dit": guided_batch,
+    "tiny_conv": image_batch,
+    "tiny_translator": translated_batch,
+}
 
 
 def run(case: Case) -> Outcome:
@@ -239,7 +319,7 @@ def run(case: Case) -> Outcome:
     trial = experiment(case)
     rows = tuple(trial.rows())
     reasons = {row: explain(trial, row) for row in rows if not row.agrees}
-    alone = {cause: tuple(trial.rows(cause)) for cause in trial.causes} if reasons else {}
+    alone = {cause: tuple(trial.rows(cause)) for cause in trial.causes} if reasons or case.every_cause else {}
     reasons_alone = {
         (cause, row): explain_alone(trial, cause, row) for cause in alone for row in alone[cause] if not row.agrees
     }
@@ -349,19 +429,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="CASE", help="beginnings of names: `small_mlp.N.mup_width`")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--group", choices=GROUPS, help="the cases of one file of results")
     arguments = parser.parse_args()
-    chosen = [c for c in cases() if not arguments.names or c.name.startswith(tuple(arguments.names))]
-    if not chosen:
-        sys.exit(f"no case is called so; there are {', '.join(c.name for c in cases())}")
-    outcomes = []
-    with ProcessPoolExecutor(arguments.workers) as pool:
-        for outcome in pool.map(run, chosen):
-            outcomes.append(outcome)
-            print(*summary([outcome])[2:], sep="\n", file=sys.stderr, flush=True)
+    groups = [arguments.group] if arguments.group else list(GROUPS)
     if arguments.names:
-        print("\n".join(report(outcomes)))
-    else:
-        write_results("truth", "The calculus against real training", report(outcomes), ("torch",))
+        every = [case for group in groups for case in GROUPS[group].cases()]
+        chosen = [case for case in every if case.name.startswith(tuple(arguments.names))]
+        if not chosen:
+            sys.exit(f"no case is called so; there are {', '.join(c.name for c in every)}")
+        print("\n".join(report(list(_run_all(chosen, arguments.workers)))))
+        return
+    for group in groups:
+        found = report(list(_run_all(GROUPS[group].cases(), arguments.workers)))
+        write_results(group, GROUPS[group].title, found, ("torch",), f"bench.truth --group {group}")
+
+
+def _run_all(chosen: Iterable[Case], workers: int) -> Iterator[Outcome]:
+    with ProcessPoolExecutor(workers) as pool:
+        for outcome in pool.map(run, chosen):
+            print(*summary([outcome])[2:], sep="\n", file=sys.stderr, flush=True)
+            yield outcome
 
 
 if __name__ == "__main__":

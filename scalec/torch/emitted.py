@@ -14,13 +14,15 @@ from types import ModuleType
 import torch
 from torch import nn
 
+from scalec.calculus.structure import Structure
 from scalec.diagnostics import Reporter
 from scalec.emit.columns import plain_number
 from scalec.emit.model import model_text
 from scalec.emit.names import Stamp
 from scalec.emit.optim import optim_text
 from scalec.plan.model import Plan
-from scalec.program.ops import Gain, Input, Linear
+from scalec.program.ops import Gain, Input, Linear, Scale
+from scalec.torch.mixtures import mixtures
 from scalec.torch.probes import Run, flat
 
 Sizes = Mapping[str, Fraction]
@@ -40,7 +42,7 @@ class Emitted:
         generator = torch.Generator().manual_seed(seed)
         network: nn.Module = self.model.build_model(config, "cpu", torch.float64, generator=generator)
         optimizer: torch.optim.Optimizer = self.optim.build_optimizer(network, config, lr)
-        return Run(self.plan.program, sizes, network, optimizer, self._outer(sizes))
+        return Run(self.plan.program, sizes, network, optimizer, self._outer(sizes), self._inner(sizes))
 
     def _outer(self, sizes: Sizes) -> dict[str, float]:
         """Multipliers that emitted code puts behind a module: those of tables, read either way, and gains."""
@@ -51,6 +53,21 @@ class Emitted:
         uses = {op: op.use if isinstance(op, Linear) else 0 for op in planned}
         names = {op: planned[op].tensor.uses[uses[op]].scale for op in planned}
         return {op.out: self.plan.value(planned[op].numbers[names[op]], sizes) for op in planned}
+
+    def _inner(self, sizes: Sizes) -> dict[str, float]:
+        """Multipliers between copies and their sum."""
+        found: dict[str, float] = {}
+        for op in (op for mixture in mixtures(Structure(self.plan.program)) for op in mixture.inner):
+            match op:
+                case Scale():
+                    quantity = self.plan.site[op.site].numbers.get(op.attribute)
+                case Linear():
+                    planned = self.plan.tensor[op.tensor]
+                    quantity = planned.numbers[planned.tensor.uses[op.use].scale]
+                case _:
+                    continue
+            found[op.out] = 1.0 if quantity is None else self.plan.value(quantity, sizes)
+        return found
 
 
 def load_emitted(plan: Plan) -> Emitted:

@@ -20,10 +20,20 @@ from scalec.torch.probes import flat
 from scalec.torch.terms import Term
 
 Kind = Literal[
-    "crossover", "together", "initial", "small change", "approach", "blow-up", "rate", "scatter", "unexplained"
+    "crossover",
+    "together",
+    "initial",
+    "earlier",
+    "small change",
+    "approach",
+    "blow-up",
+    "rate",
+    "scatter",
+    "unexplained",
 ]
 
 RATES = (1 / 16, 64.0)  # factors on the learning rate at which a slope is asked for again
+PROPORTION = 1.5  # a term of t steps may be this much more than t times that of one step
 CLOSER = 2 / 3  # what may remain of the gap for another rate to count as the reason
 
 
@@ -34,10 +44,12 @@ class Reason:
     `crossover`: of several causes, each with its predicted slope alone, one of a lower order is still the
     larger. `together`: each cause has its predicted slope alone, and the predicted order takes updates of
     several tensors at once: of second order in the rate, and small. `initial`: a gradient whose initial part,
-    of another order, is still larger than its change. `small change`: a stream is predicted to change by more
-    than it was, so that norms divide by the change; at this rate it has not. `approach`: the slope tends to
-    the prediction as the size grows, here or at sizes beyond. `blow-up`: the logits have grown by then, the
-    loss gradient is not modelled. `rate`: another learning rate has the predicted slope, or comes closer.
+    of another order, is still larger than its change. `earlier`: the slope is the one predicted for an earlier
+    step, and later updates, of a larger order, have not added more than the first did. `small change`: a stream is
+    predicted to change by more than it was, so that norms divide by the change; at this rate it has not.
+    `approach`: the slope tends to the prediction as the size grows, here or at sizes beyond. `blow-up`: the logits
+    have grown by then, the loss gradient is not modelled. `rate`: another learning rate has the predicted slope, or
+    comes closer.
     `scatter`: seeds lie on both sides.
     """
 
@@ -56,7 +68,7 @@ def explain(experiment: Experiment, row: Row) -> Reason:
 
 
 def _reasons(experiment: Experiment, row: Row, predicted: Fraction) -> Iterator[Reason]:
-    for reason in (_causes, _initial, _approach, _further, _small_change, _blow_up, _rate, _scatter):
+    for reason in (_causes, _parts, _initial, _earlier, _approach, _further, _small_change, _blow_up, _rate, _scatter):
         found = reason(experiment, row, predicted)
         if found:
             yield found
@@ -68,6 +80,7 @@ def explain_alone(experiment: Experiment, cause: str, row: Row) -> Reason:
         return Reason("unexplained", "absent on one side only")
     return (
         _initial(experiment, row, row.predicted, cause)
+        or _earlier(experiment, row, row.predicted, cause)
         or _approach(experiment, row, row.predicted)
         or _further(experiment, row, row.predicted, cause)
         or _small_change(experiment, row, row.predicted, cause)
@@ -115,6 +128,43 @@ def _initial(experiment: Experiment, row: Row, predicted: Fraction, only: str | 
     if share > 1:
         return None
     return Reason("initial", f"the change is {share:.2g} of the initial gradient (order {before}) at the largest size")
+
+
+def _earlier(experiment: Experiment, row: Row, predicted: Fraction, only: str | None = None) -> Reason | None:
+    """The slope is the prediction of an earlier step, and since then the term has at most grown in proportion."""
+    orders, measured = experiment.predicted(only), experiment.measured(only)
+    for step in range(1, row.term.step):
+        before = row.term._replace(step=step)
+        order = orders.get(before)
+        if order is None or order >= predicted or row.fit is None or not row.fit.near(order):
+            continue
+        grown = median(seed[-1] for seed in measured[row.term]) / median(seed[-1] for seed in measured[before])
+        if grown <= row.term.step / step * PROPORTION:
+            return Reason("earlier", f"of order {order} at step {step}, and {grown:.1f} times that at the largest size")
+    return None
+
+
+def _parts(experiment: Experiment, row: Row, predicted: Fraction) -> Reason | None:
+    """The change of a sum over copies, whose parts are as predicted: one of a lower order is still the larger."""
+    parts = [r for r in experiment.rows() if _part_of(row.term, r.term)]
+    orders = {r.term: r.predicted for r in parts if r.predicted is not None}
+    if row.term.kind != "delta" or max(orders.values(), default=None) != predicted:
+        return None
+    if not all(r.agrees or explain(experiment, r).kind != "unexplained" for r in parts):
+        return None
+    values = {term: median(seed[0] for seed in experiment.measured()[term]) for term in orders}
+    best, rival = max(orders, key=lambda term: orders[term]), max(values, key=lambda term: values[term])
+    if orders[rival] == predicted:
+        return None
+    ratio = values[rival] / values[best]
+    text = f"of its parts, {rival.kind} (order {orders[rival]}) is {ratio:.1f} times {best.kind} at the smallest size"
+    return Reason("crossover", text)
+
+
+def _part_of(whole: Term, part: Term) -> bool:
+    return part.step == whole.step and (
+        part.subject.endswith(f" at {whole.subject}") or (part.subject == whole.subject and part.kind == "gates")
+    )
 
 
 def _further(experiment: Experiment, row: Row, predicted: Fraction, only: str | None = None) -> Reason | None:

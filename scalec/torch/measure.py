@@ -15,7 +15,7 @@ from torch import Tensor
 
 from scalec.calculus.structure import Structure
 from scalec.torch.probes import Map, Probe, Probes, Run, Seen, parameter_regex
-from scalec.torch.terms import Term
+from scalec.torch.terms import Kind, Term, at_sum
 
 MASKS = 20  # the seed of every forward pass: dropout leaves out the same, so that a change is training's
 
@@ -91,11 +91,21 @@ class _Reader:
             yield from self._values()
 
     def _atomic(self, op: Map, layers: tuple[Probe, ...]) -> Iterator[tuple[Term, Iterable[Tensor]]]:
+        """A map's terms, of the copies that are met, and the same in the sum over copies that they go to."""
+        parts: dict[Kind, list[Tensor]]
         if self.step == 0:
-            yield Term(op.out, "init", 0), [self.first.out[probe] for probe in layers]
-            return
-        yield Term(op.out, "effective", self.step), [self._effective(probe) for probe in layers]
-        yield Term(op.out, "propagating", self.step), [self._propagating(probe) for probe in layers]
+            parts = {"init": [self.first.out[probe] for probe in layers]}
+        else:
+            parts = {
+                "effective": [self._effective(probe) for probe in layers],
+                "propagating": [self._propagating(probe) for probe in layers],
+            }
+        for kind, values in parts.items():
+            pairs = list(zip(layers, values, strict=True))
+            yield Term(op.out, kind, self.step), [self.seen.met(probe, value) for probe, value in pairs]
+            if op in self.probes.summed:
+                subject = at_sum(op.out, self.probes.summed[op].out)
+                yield Term(subject, kind, self.step), [self.seen.inside[p].summed(value) for p, value in pairs]
 
     def _effective(self, probe: Probe) -> Tensor:
         return probe.apply(probe.weight - self.start[probe], self.seen.x[probe])
@@ -103,11 +113,11 @@ class _Reader:
     def _propagating(self, probe: Probe) -> Tensor:
         before, now = self.first.x[probe], self.seen.x[probe]
         if before is None or now is None or torch.equal(before, now):
-            return torch.zeros(())
+            return torch.zeros_like(self.first.out[probe])
         return probe.apply(self.start[probe], now) - self.first.out[probe]
 
     def _values(self) -> Iterator[tuple[Term, Iterable[Tensor]]]:
-        """The residual stream where a module reads it, dot products, the logits."""
+        """The residual stream where a module reads it, dot products, sums over copies, the logits."""
         stream = Structure(self.probes.run.program).stream
         for name, op in self.probes.inputs.items():
             if name in stream:
@@ -120,6 +130,12 @@ class _Reader:
                 [(_dots(self.first.out[a], self.first.out[b], heads), _dots(self.seen.out[a], self.seen.out[b], heads))
                  for a, b in pairs],
             )  # fmt: skip
+        for op, mix in self.probes.summed.items():
+            both = [(self.first.inside[p], self.seen.inside[p]) for p in self.probes.layers[op]]
+            yield self._value(mix.out, [(a.summed(a.values[mix.x]), b.summed(b.values[mix.x])) for a, b in both])
+            if self.step:
+                initial = [(a.values[mix.x], a, b) for a, b in both]
+                yield Term(mix.out, "gates", self.step), [b.summed(x) - a.summed(x) for x, a, b in initial]
         for output in self.probes.outputs:
             yield self._value(output.out, [(self.first.logits, self.seen.logits)])
 

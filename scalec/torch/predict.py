@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+from scalec.calculus import rows
 from scalec.calculus.components import Vector, changed, initial, size
+from scalec.calculus.forward import TermName
+from scalec.calculus.observables import Carrier
 from scalec.calculus.scaling import Scaling
 from scalec.calculus.structure import Structure
 from scalec.calculus.training import Step, train
 from scalec.calculus.world import World
-from scalec.program.ops import Dot, Output
+from scalec.program.ops import Dot, Linear, Mix, Output
 from scalec.program.program import Program
 from scalec.symbolic.dominance import Cell, Magnitude
 from scalec.symbolic.order import Regime
-from scalec.torch.terms import Term
+from scalec.torch.terms import Term, at_sum
 
 Prediction = dict[Term, Fraction | None]
 
@@ -56,12 +59,32 @@ def _terms(step: Step, index: int) -> Iterator[tuple[Term, Magnitude | None]]:
         else:
             yield Term(out, "effective", index), order(terms.effective)
             yield Term(out, "propagating", index), order(terms.propagating)
+    for op, mix in sums(structure):
+        kinds: tuple[TermName, ...] = ("effective", "propagating") if index else ("init",)
+        for kind in kinds:
+            reached = Carrier(step.forward).reached(op, kind)
+            yield Term(at_sum(op.out, mix.out), kind, index), order(reached.get(mix.out, ()))
+        if index:
+            gates, copies = step.forward.values[mix.weights], step.forward.values[mix.x]
+            yield (
+                Term(mix.out, "gates", index),
+                order(rows.mix(step.forward.world, mix, changed(gates), initial(copies))),
+            )
     for tensor, entry in step.gradient.items():
         yield Term(tensor, "gradient", index), entry
     watched = [op.out for op in structure.operations if isinstance(op, Dot | Output)]
+    watched += [mix.out for _, mix in sums(structure)]
     for name in (*structure.stream, *watched):
         vector = step.forward.values[name]
         if index == 0:
             yield Term(name, "init", 0), order(initial(vector))
         else:
             yield Term(name, "delta", index), order(changed(vector))
+
+
+def sums(structure: Structure) -> Iterator[tuple[Linear, Mix]]:
+    """The maps whose copies are summed, each with the sum."""
+    for op in structure.operations:
+        made = structure.made_by[op.x] if isinstance(op, Mix) and op.axis else None
+        if isinstance(op, Mix) and isinstance(made, Linear):
+            yield made, op

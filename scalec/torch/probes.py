@@ -1,7 +1,8 @@
 """Where to listen in a torch module for the values of a Program. Input: a Program, a module. Output: probes.
 
 A parameter is found by its name (`Storage.name`, a hole `{axis}` per layer axis); what goes into and
-comes out of the module that owns it is read by a forward hook. The model is not changed.
+comes out of the module that owns it is read by a forward hook. Where the copies of a weight lie in one
+parameter, what each copy sees is computed from the input of its module. The model is not changed.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.hooks import RemovableHandle
 
-from scalec.program.ops import Bias, Dot, Gain, Linear, Normalise, Operation, Output, Repeat, Reshape
+from scalec.calculus.structure import Structure
+from scalec.program.ops import Bias, Dot, Gain, Linear, Mix, Normalise, Operation, Output, Repeat, Reshape
 from scalec.program.program import Program, Storage
 from scalec.symbolic.formula import Formula, exact
+from scalec.torch.mixtures import Inside, mixtures
 
 Map = Linear | Gain | Bias
 
@@ -28,23 +31,29 @@ Map = Linear | Gain | Bias
 @dataclass(frozen=True)
 class Run:
     """A network in training: `sizes` has every dimension; `outer` the forward multipliers that the
-    network puts behind an operation's module instead of before it, by the operation's output."""
+    network puts behind an operation's module instead of before it, by the operation's output; `inner`
+    those between copies and their sum, where no module has the operation."""
 
     program: Program
     sizes: Mapping[str, Fraction]
     model: nn.Module
     optimizer: torch.optim.Optimizer
     outer: Mapping[str, float] = field(default_factory=dict)
+    inner: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One layer's copy of an operation with a weight. `local`: the parameter's name in its module."""
+    """One layer's copy of an operation with a weight. `local`: the parameter's name in its module.
+
+    `stacked`: the parameter holds further copies, [copies, out, in], which take and give [rows, copies, width].
+    """
 
     op: Map
     module: nn.Module
     local: str
     factor: float
+    stacked: bool = False
 
     @property
     def tied(self) -> bool:
@@ -68,6 +77,8 @@ class Probe:
         """The operation with other weights; `None` is a table that is read by position: its rows."""
         if x is None:
             return self.factor * weight
+        if self.stacked:
+            return self.factor * torch.einsum("rci,coi->rco", x, weight)
         if self.tied:
             return self.factor * x @ weight.T
         others = {name: torch.zeros_like(p) for name, p in self.module.named_parameters()}
@@ -77,11 +88,19 @@ class Probe:
 
 @dataclass
 class Seen:
-    """One forward pass: what went into each probe and came out of it, and the logits."""
+    """One forward pass: what went into each probe and came out of it, and the logits.
+
+    `inside`: of each probe whose copies lie in one parameter, the pass through the mixture around it.
+    """
 
     x: dict[Probe, Tensor | None]
     out: dict[Probe, Tensor]
     logits: Tensor
+    inside: dict[Probe, Inside]
+
+    def met(self, probe: Probe, value: Tensor) -> Tensor:
+        """Of a value with copies, those that rows meet; any other as it is."""
+        return value[self.inside[probe].met] if probe in self.inside else value
 
 
 class Probes:
@@ -92,15 +111,24 @@ class Probes:
         operations = tuple(flat(run.program.operations))
         self.made_by: Mapping[str, Operation] = {op.out: op for op in operations}
         self.layers = {op: tuple(self._layers(op)) for op in operations if isinstance(op, Map)}
+        self.mixtures = mixtures(Structure(run.program))
 
     def _layers(self, op: Map) -> Iterator[Probe]:
-        name = parameter_regex(self.run.program.tensor[op.tensor].storage)
+        storage = self.run.program.tensor[op.tensor].storage
+        name, stacked = parameter_regex(storage), bool(storage.stacked)
+        factors = self.run.inner if stacked else self.run.outer
         found = [n for n, _ in self.run.model.named_parameters() if name.fullmatch(n)]
         if not found:
-            raise KeyError(f"no parameter of the model is called `{self.run.program.tensor[op.tensor].storage.name}`")
+            raise KeyError(f"no parameter of the model is called `{storage.name}`")
         for parameter in found:
             owner, _, local = parameter.rpartition(".")
-            yield Probe(op, self.run.model.get_submodule(owner), local, self.run.outer.get(op.out, 1.0))
+            yield Probe(op, self.run.model.get_submodule(owner), local, factors.get(op.out, 1.0), stacked)
+
+    @cached_property
+    def summed(self) -> Mapping[Map, Mix]:
+        """The maps whose copies lie in one parameter and are summed, each with the sum."""
+        last = {self.made_by[mixture.mix.x]: mixture.mix for mixture in self.mixtures}
+        return {op: mix for op, mix in last.items() if isinstance(op, Linear)}
 
     @cached_property
     def dots(self) -> tuple[tuple[Dot, Map, Map, int], ...]:
@@ -140,7 +168,11 @@ class Probes:
             logits = self.run.model(*inputs)
         ins: dict[Probe, Tensor | None] = {}
         outs: dict[Probe, Tensor] = {}
+        inside = dict(self._inside(heard))
         for probe in (p for layers in self.layers.values() for p in layers):
+            if probe in inside:
+                ins[probe], outs[probe] = (inside[probe].values[name] for name in (probe.op.x, probe.op.out))
+                continue
             if probe.tied:
                 (before,) = (p for p in outs if p.op.out == probe.op.x)
                 ins[probe] = outs[before]
@@ -151,7 +183,18 @@ class Probes:
             ins[probe], outs[probe] = came, probe.factor * went
             if isinstance(probe.op, Bias):  # its module adds more than that
                 outs[probe] = probe.apply(probe.weight.detach(), came)
-        return Seen(ins, outs, logits)
+        return Seen(ins, outs, logits, inside)
+
+    def _inside(self, heard: Mapping[nn.Module, tuple[Tensor, Tensor]]) -> Iterator[tuple[Probe, Inside]]:
+        """What happens between copies and their sum, for each probe of a weight whose copies lie in one parameter."""
+        for mixture in self.mixtures:
+            for layer in zip(*(self.layers[op] for op in mixture.maps), strict=True):
+                stacked = [probe for probe in layer if probe.stacked]
+                maps = {probe.op.out: partial(probe.apply, probe.weight.detach()) for probe in stacked}
+                known = {p.op.out: p.factor * heard[p.module][1].flatten(0, -2) for p in layer if not p.stacked}
+                found = Inside(mixture, maps, self.run.inner, self.size, known)
+                found.run(heard[stacked[0].module][0].flatten(0, -2))
+                yield from ((probe, found) for probe in stacked)
 
 
 @contextmanager

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["init", "effective", "propagating", "delta", "gradient", "change"]
+Kind = Literal["init", "effective", "propagating", "delta", "gates", "gradient", "change"]
 
 
 class Term(NamedTuple):
     """One number of a training run.
 
-    `subject`: the operation whose output it is part of (`block.mlp.up`, `readout`), the value that moves
-    (`block.in`, `block.attention.dots`, `logits.out`), or for a gradient the tensor. `kind`: `W_0 x_0`,
-    `(W_t - W_0) x_t`, `W_0 (x_t - x_0)` for an operation with a weight; `init` and `delta` for a value;
-    `gradient`, the gradient entry, and `change`, how far it is from that of step 0. Step `t` is after `t` updates.
+    `subject`: the operation whose output it is part of (`block.mlp.up`, `readout`), the same with the sum over
+    copies that it goes to (`moe.down at moe.out`: with the weights in that sum as they are at that step), the value
+    that moves (`block.in`, `block.attention.dots`, `moe.out`, `logits.out`), or for a gradient the tensor.
+    `kind`: `W_0 x_0`, `(W_t - W_0) x_t`, `W_0 (x_t - x_0)` for an operation with a weight; `init` and `delta` for
+    a value; `gates`, what the change of its weights alone makes of a sum over copies; `gradient`, the gradient
+    entry, and `change`, how far it is from that of step 0. Step `t` is after `t` updates.
     """
 
     subject: str
@@ -22,3 +24,8 @@ class Term(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.subject} {self.kind}, step {self.step}"
+
+
+def at_sum(out: str, total: str) -> str:
+    """What the terms of a map's output are called in the sum over its copies."""
+    return f"{out} at {total}"
