@@ -85,7 +85,7 @@ def curves(losses: Mapping[Trial, float], rule: str, base_rule: str) -> list[Cur
 
 def conclusion(steady: str, moving: str, found: Mapping[str, Sequence[Curve]], what: str = "width") -> str:
     """Whether the best rate stayed put under `steady` and moved under `moving`, read off the curves."""
-    facts = "; ".join(_fact(name, found[name], what) for name in (steady, moving))
+    facts = "; ".join(fact(name, found[name], what) for name in (steady, moving))
     return f"{_verdict(steady, moving, found)}. {facts}.{_edge_note(found, what)}"
 
 
@@ -104,7 +104,7 @@ def shifts(curves: Sequence[Curve]) -> list[float]:
     return [curve.optimum - curves[0].optimum for curve in curves]
 
 
-def _fact(name: str, curves: Sequence[Curve], what: str) -> str:
+def fact(name: str, curves: Sequence[Curve], what: str) -> str:
     base, largest = curves[0], curves[-1]
     path = ", ".join(f"2^{c.optimum:.1f}" for c in curves)
     sizes = ", ".join(str(c.size) for c in curves)
