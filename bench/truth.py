@@ -112,13 +112,13 @@ VISION = (
 )
 OPTIMIZERS = ("adam", "sgd")
 WAYS = {  # sizes, the others at the first of them, sizes beyond
-    "fixed_experts": (WIDTHS[:4], "M=4,Ne=64", ()),
+    "fixed_experts": (WIDTHS[:4], "M=4,Ne=64", (256, 512, 1024)),
     "fine_grained": ((32, 64, 128, 256), "M=4,Ne=32", (256, 512, 1024)),
     "proportional": ((32, 64, 128, 256), "M=4,Ne=32", ()),
 }
 MOE_RULES = ("moe_mup", "mssp", "moe_mup_readout", "mssp_readout")
 MISPLACED = (("fine_grained", "shared_init"), ("proportional", "loud_init"))
-MOE_RATES = {"adam": "2^-6", "sgd": "2^-2"}
+MOE_RATES = {"adam": "2^-6", "sgd": "2^-2"}  # changes are seen beside what was there at the start
 HALF_READOUT = ("readout.init.std=1/16",)  # logits of many classes start small: softmax is linear, as assumed
 
 
@@ -193,21 +193,20 @@ def _muon() -> list[Case]:
 def experts() -> list[Case]:
     """Mixtures of experts, three ways to grow; `_readout` with a readout that does not start at zero."""
     return [
-        *(_moe("soft_moe", rule, way, o) for way in WAYS for rule in MOE_RULES for o in OPTIMIZERS),
-        *(_moe("half_moe", rule, way, o) for way in WAYS for rule in MOE_RULES[:2] for o in OPTIMIZERS),
-        *(_moe("soft_moe", rule, way, o) for way, rule in MISPLACED for o in OPTIMIZERS),
-        *(_moe("tiny_moe_gpt", rule, way, "adam") for way in WAYS for rule in MOE_RULES[:2]),
+        *(_moe("soft_moe", rule, way, o, MOE_RATES) for way in WAYS for rule in MOE_RULES for o in OPTIMIZERS),
+        *(_moe("half_moe", rule, way, o, MOE_RATES) for way in WAYS for rule in MOE_RULES[:2] for o in OPTIMIZERS),
+        *(_moe("soft_moe", rule, way, o, RATES) for way, rule in MISPLACED for o in OPTIMIZERS),
+        *(_moe("tiny_moe_gpt", rule, way, "adam", RATES) for way in WAYS for rule in MOE_RULES[:2]),
     ]
 
 
-def _moe(network: str, rule: str, way: str, optimizer: str) -> Case:
-    """Rates at which changes are seen beside what was there at the start."""
+def _moe(network: str, rule: str, way: str, optimizer: str, rates: Mapping[str, str]) -> Case:
     sizes, start, further = WAYS[way]
-    tunes = (f"lr={MOE_RATES[optimizer]}",)
+    tunes = (f"lr={rates[optimizer]}",)
     every = rule.endswith("_readout")
     return Case(
         "moe", network, rule, optimizer, "N", sizes, start, seeds=4, alone=4, tunes=tunes,
-        further=further if every else (), regime=way, every_cause=every,
+        further=further, regime=way, every_cause=every,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scalec.calculus.structure import Structure, inputs
-from scalec.program.ops import Broadcast, Elementwise, Linear, Mix, Multiply, Operation, Scale, Softmax
+from scalec.program.ops import Broadcast, Elementwise, Linear, Mix, Multiply, Operation, Scale, Share, Softmax
 from scalec.symbolic.formula import Formula
 
 FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -114,5 +114,8 @@ class Inside:
             case Softmax(_, x, count):
                 apart = v[x] if self.size(count) == v[x].shape[1] else v[x].masked_fill(~self.met, -torch.inf)
                 return apart.softmax(1)
+            case Share(_, x):
+                apart = v[x] * self.met
+                return apart / apart.sum(1, keepdim=True)
             case _:
                 raise NotImplementedError(f"`{op.out}`: {type(op).__name__} between copies and their sum")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from math import sqrt
 
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench.truth import Case, experiment
+from scalec.program.ops import Bias
 from scalec.torch.measure import Batch, measure_terms, rms
 from scalec.torch.probes import Run
 from scalec.torch.terms import Term
@@ -23,6 +25,7 @@ MLP = Case("width", "small_mlp", "mup_width", "sgd", "N", SIZES, seeds=1)
 LLAMA = Case("llama", "small_llama", "mup_width", "adam", "N", (64, 128), "L=2", seeds=1)
 TIED = Case("llama", "tied_llama", "mup_tied", "adam", "N", (64, 128), "L=2", seeds=1)
 GPT = Case("width", "tiny_gpt", "mup_width", "adam", "N", (32, 64), "L=2", seeds=1)
+EXPERTS = Case("moe", "half_moe", "moe_mup_readout", "adam", "N", (16, 32), "M=4,Ne=8", seeds=1, regime="proportional")
 
 
 def _run(case: Case) -> tuple[Run, Batch]:
@@ -163,3 +166,56 @@ def test_a_tied_readout_is_measured_where_it_is_read() -> None:
     run, batch = _run(TIED)
     logits = run.model(batch.x).detach()
     assert measure_terms(run, batch, steps=0)[Term("readout", "init", 0)] == pytest.approx(rms([logits]), rel=1e-10)
+
+
+def test_a_sum_over_experts_and_its_parts() -> None:
+    """One row and one expert after the other, against what the model itself puts out."""
+    run, batch = _run(EXPERTS)
+    said: list[torch.Tensor] = []
+    run.model.get_submodule("moe").register_forward_hook(lambda m, a, out: said.append(out.detach()))
+    before, scale = _weights(run.model), run.inner["moe.combine"]
+    terms = measure_terms(run, batch, steps=1)
+    after = _weights(run.model)
+
+    def passed(weights: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, list[list[int]]]:
+        """What each expert's down projection reads, its gate, 0 where it is not met, and which are met."""
+        x = F.gelu(batch.x @ weights["w_in.weight"].T)
+        scores = x @ weights["moe.router.weight"].T
+        met = [row.sort(descending=True).indices[:2].tolist() for row in scores]
+        gates = torch.zeros_like(scores)
+        for row, experts in enumerate(met):
+            gates[row, experts] = scale * torch.sigmoid(scores[row, experts])
+        return torch.stack([F.gelu(x @ up.T) for up in weights["moe.up"]], 1), gates, met
+
+    def summed(gates: torch.Tensor, hidden: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+        return torch.stack([
+            sum((gates[row, i] * (down[i] @ hidden[row, i]) for i in range(4)), torch.zeros(16))
+            for row in range(len(gates))
+        ])  # fmt: skip
+
+    (h0, g0, _), (h1, g1, met) = passed(before), passed(after)
+    d0, d1 = before["moe.down"], after["moe.down"]
+    expected = {
+        Term("moe.down at moe.out", "init", 0): summed(g0, h0, d0),
+        Term("moe.down at moe.out", "effective", 1): summed(g1, h1, d1 - d0),
+        Term("moe.down at moe.out", "propagating", 1): summed(g1, h1 - h0, d0),
+        Term("moe.out", "gates", 1): summed(g1 - g0, h0, d0),
+        Term("moe.out", "delta", 1): said[1] - said[0],
+        Term("moe.down", "effective", 1): torch.stack(
+            [(d1 - d0)[i] @ h1[row, i] for row, experts in enumerate(met) for i in experts]
+        ),
+    }
+    assert torch.allclose(summed(g1, h1, d1) - summed(g0, h0, d0), said[1] - said[0])
+    for term, value in expected.items():
+        assert terms[term] == pytest.approx(rms([value]), rel=1e-9), term
+    assert not torch.equal(g0 > 0, g1 > 0)  # some rows have changed their experts
+
+
+def test_an_operation_that_no_measurement_knows_is_named() -> None:
+    run, batch = _run(EXPERTS)
+    program = run.program
+    scaled = [replace(op, attribute="skip") if op.out == "moe.combine" else op for op in program.operations]
+    strange = [Bias(op.out, op.x, "w_in") if op.out == "moe.activation" else op for op in scaled]
+    other = replace(run, program=replace(program, operations=tuple(strange)))
+    with pytest.raises(NotImplementedError, match=r"moe\.activation.*Bias"):
+        measure_terms(other, batch, steps=0)

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 import torch
 
-from bench.truth import Case, Outcome, experiment, report
+from bench.truth import MOE_RATES, Case, Outcome, experiment, report
 from scalec.torch.compare import Row, compare, fit, slope
 from scalec.torch.experiment import Experiment
 from scalec.torch.explain import UNEXPLAINED, explain
@@ -69,6 +69,45 @@ def test_dropout_takes_the_same_at_every_step() -> None:
     terms = measure_terms(run, batch, steps=1)
     assert terms[Term("readout", "init", 0)] > 0
     assert terms[Term("readout", "propagating", 1)] == 0  # nothing is trained at a rate of 0
+
+
+@cache
+def _experts(rule: str, way: str, optimizer: str = "adam") -> Experiment:
+    start = "M=4,Ne=64" if way == "fixed_experts" else "M=4,Ne=32"
+    sizes = (64, 128, 256) if way == "fixed_experts" else (32, 64, 256)
+    tunes = (f"lr={MOE_RATES[optimizer]}",)
+    return experiment(
+        Case("moe", "soft_moe", rule, optimizer, "N", sizes, start, seeds=4, tunes=tunes, regime=way), steps=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "optimizer"),
+    [
+        ("fixed_experts", "adam"),
+        ("fine_grained", "adam"),
+        ("fine_grained", "sgd"),
+        ("proportional", "adam"),
+    ],
+)
+def test_experts_train_as_predicted(way: str, optimizer: str) -> None:
+    rows = _experts("mssp", way, optimizer).rows()
+    assert len(rows) >= 30
+    assert [str(row.term) for row in rows if not row.agrees] == []
+
+
+def test_what_mup_leaves_behind_is_measured() -> None:
+    fine, all_grow = ({r.term: r for r in _experts("moe_mup", way).rows()} for way in ("fine_grained", "proportional"))
+    name = "moe.down at moe.out"
+    for row, order in (
+        (fine[Term(name, "init", 0)], Fraction(-1, 2)),
+        (fine[Term(name, "propagating", 2)], Fraction(-1, 2)),
+        (fine[Term(name, "effective", 2)], Fraction(0)),
+        (all_grow[Term(name, "init", 0)], Fraction(-1, 2)),
+        (all_grow[Term(name, "effective", 2)], Fraction(0)),
+    ):
+        assert row.predicted == order
+        assert row.agrees, str(row.term)
 
 
 @pytest.mark.slow
