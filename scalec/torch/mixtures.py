@@ -6,7 +6,7 @@ every row; which copies a row meets is told beside. Invariant: nothing here know
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,17 +47,17 @@ def mixtures(structure: Structure) -> tuple[Mixture, ...]:
     stacked = {axis for tensor in structure.program.tensors for axis in tensor.storage.stacked}
     mixes = {op.axis: op for op in structure.operations if isinstance(op, Mix)}
     copies = (op for op in structure.operations if isinstance(op, Broadcast) and op.axis in stacked)
-    return tuple(Mixture(op, tuple(_between(structure, op, mixes[op.axis])), mixes[op.axis]) for op in copies)
+    return tuple(Mixture(op, _between(structure, op, mixes[op.axis]), mixes[op.axis]) for op in copies)
 
 
-def _between(structure: Structure, copies: Broadcast, mix: Mix) -> Iterator[Operation]:
-    held = {copies.out}
+def _between(structure: Structure, copies: Broadcast, mix: Mix) -> tuple[Operation, ...]:
+    """What reads the copies and is read by the sum, at once or by way of others."""
+    held, needed = {copies.out}, {mix.out}
     for op in structure.operations:
-        if op == mix:
-            return
-        if held & set(inputs(op)):
-            held.add(op.out)
-            yield op
+        held |= {op.out} if held & set(inputs(op)) else set()
+    for op in reversed(structure.operations):
+        needed |= set(inputs(op)) if op.out in needed else set()
+    return tuple(op for op in structure.operations if op.out in held & needed - {copies.out, mix.out})
 
 
 @dataclass
@@ -100,6 +100,10 @@ class Inside:
         """The sum over copies of `value`, [rows, copies, width]."""
         return torch.einsum("rc,rcw->rw", self.gates, value)
 
+    def _among(self, count: Formula, x: Tensor) -> Tensor:
+        """The copies that scores are compared with: all of them, or those that are met."""
+        return torch.ones_like(self.met) if self.size(count) == x.shape[1] else self.met
+
     def _one(self, op: Operation) -> Tensor:
         v = self.values
         match op:
@@ -112,10 +116,9 @@ class Inside:
             case Multiply(_, x, y):
                 return v[x] * v[y]
             case Softmax(_, x, count):
-                apart = v[x] if self.size(count) == v[x].shape[1] else v[x].masked_fill(~self.met, -torch.inf)
-                return apart.softmax(1)
-            case Share(_, x):
-                apart = v[x] * self.met
+                return v[x].masked_fill(~self._among(count, v[x]), -torch.inf).softmax(1)
+            case Share(_, x, count):
+                apart = v[x] * self._among(count, v[x])
                 return apart / apart.sum(1, keepdim=True)
             case _:
                 raise NotImplementedError(f"`{op.out}`: {type(op).__name__} between copies and their sum")

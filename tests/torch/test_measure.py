@@ -14,9 +14,11 @@ from torch import nn
 
 from bench.truth import Case, experiment
 from scalec.program.ops import Bias
+from scalec.torch.emitted import load_emitted
 from scalec.torch.measure import Batch, measure_terms, rms
 from scalec.torch.probes import Run
 from scalec.torch.terms import Term
+from tests.planning import plan_of
 
 pytestmark = pytest.mark.torch
 
@@ -219,3 +221,26 @@ def test_an_operation_that_no_measurement_knows_is_named() -> None:
     other = replace(run, program=replace(program, operations=tuple(strange)))
     with pytest.raises(NotImplementedError, match=r"moe\.activation.*Bias"):
         measure_terms(other, batch, steps=0)
+
+
+@pytest.mark.parametrize("options", ["router = softmax", "router = softmax_selected", "normalised, act = swiglu"])
+def test_a_sum_over_experts_is_what_the_model_says(options: str) -> None:
+    text = f"""
+use std.moe
+network chosen {{
+  dims  N, M, K, Ne
+  fixed D = 6, C = 4
+  input(D)
+  linear(N) as w_in
+  moe(experts = M, active = K, width = Ne, balance = loss, {options})
+  readout(C)
+}}
+rule mine extends moe_mup {{ base N = 8, M = 4, K = 2, Ne = 8  site moe.balance {{ scale = 1/4 }} }}
+"""
+    planned = plan_of(text, "N=8,M=4,K=2,Ne=8", rule="mine", network="chosen", optimizer="adam")
+    run = load_emitted(planned).build(planned.sizes[0], seed=0)
+    said: list[torch.Tensor] = []
+    run.model.get_submodule("moe").register_forward_hook(lambda m, a, out: said.append(out.detach()))
+    x = torch.randn(12, 6, dtype=torch.float64)
+    terms = measure_terms(run, Batch(x, torch.arange(12) % 4), steps=0)
+    assert terms[Term("moe.down at moe.out", "init", 0)] == pytest.approx(rms(said), rel=1e-10)
