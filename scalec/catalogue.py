@@ -224,6 +224,13 @@ SOLVE = Code(
     "`ATTRIBUTE solves LAW ~ ORDER` takes the one law of the attribute that lets the value of LAW move as ORDER, with all "
     "else as the rule says it. Without such a law, or with several, scalec does not guess.",
 )
+BOUND_APART = Code(
+    "SC415",
+    "bound-apart",
+    "error",
+    "A fitted rule was measured with one schedule and requires it. Rules that require different ones, or other different "
+    "values of the run, say nothing together.",
+)
 
 # ---- SC5xx: findings of `check` --------------------------------------------------------------
 STABLE_INIT = Code(

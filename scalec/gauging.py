@@ -160,13 +160,13 @@ def _tensor(planned: PlannedTensor, made: Plan, view: Callable[[Plan, Quantity],
 
 
 def _law(made: Plan, quantity: Quantity) -> Formula:
-    return ZERO if quantity.formula == ZERO else relative(made.program, quantity.law)
+    return ZERO if quantity.formula == ZERO else relative(made.program, made.moves(quantity))
 
 
 def _value(made: Plan, quantity: Quantity) -> Formula:
     def run(s: Symbol) -> Formula | None:
         known = made.run.get(s.name) if s.kind == "run" else None
-        return known.formula if isinstance(known, Quantity) else None
+        return substitute(known.formula, run) if isinstance(known, Quantity) else None
 
     return relative(made.program, substitute(quantity.formula, run))
 

@@ -201,7 +201,7 @@ class _At:
     def _said(self, numbers: Mapping[str, Quantity]) -> _Said:
         known = self.known.get(id(numbers))
         if known is None:
-            laws = {n: order_of(self.plan.order_formula(q.law)) for n, q in numbers.items()}
+            laws = {n: order_of(self.plan.order_formula(self.plan.moves(q))) for n, q in numbers.items()}
             known = self.known[id(numbers)] = _Said(
                 {n: self.value(q) for n, q in numbers.items()},
                 {n: order.as_dict() for n, order in laws.items() if order is not None},

@@ -6,6 +6,7 @@ from the plan. Learning rates are the run's times a ratio, so that a schedule mo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 
@@ -41,7 +42,7 @@ def optim_text(plan: Plan, stamp: Stamp) -> str:
 
 
 def _header(plan: Plan, stamp: Stamp, body: str) -> str:
-    base = sorted({word for word in body.replace("(", " ").replace(")", " ").split() if word.startswith("BASE_")})
+    base = sorted(set(re.findall(r"\bBASE_\w+", body)))
     return HEADER.format(
         network=comment(plan.program.name, MAX_TITLE),
         rule=comment(plan.rule, MAX_TITLE),

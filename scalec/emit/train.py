@@ -16,6 +16,7 @@ from scalec.plan.model import Plan, Quantity
 from scalec.symbolic.formula import Formula
 
 BALANCED = {"loss": "balance_loss", "bias": "rebalance"}
+BATCH = 16  # sequences in a step, where no rule says
 LONGEST = 128  # positions in a sequence, where the network itself sets no limit
 
 
@@ -32,7 +33,9 @@ def train_text(plan: Plan, stamp: Stamp, reporter: Reporter) -> str:
         "data": _tokens(plan, reporter) if tokens else TENSORS,
         "loss": ONE_INPUT,
         "place": "x.to(args.device)",
-        "steps": "int(run.steps)" if isinstance(plan.run.get("steps"), Quantity) else "200",
+        "steps": "max(1, round(run.steps))" if isinstance(plan.run.get("steps"), Quantity) else "200",
+        "batch": _batch(plan, tokens),
+        "about_batch": f"{'sequences' if tokens else 'rows'} a step; default: the rule's, or {BATCH}",
         "clip": CLIP if "clip" in plan.run else "",
     }
     balanced = balancing(plan)
@@ -44,6 +47,12 @@ def train_text(plan: Plan, stamp: Stamp, reporter: Reporter) -> str:
     if further:
         parts |= _of_several((("tokens" if reads_tokens(plan) else "x"), *further))
     return Template(TRAIN).substitute(parts).lstrip()
+
+
+def _batch(plan: Plan, tokens: bool) -> str:
+    """Sequences of a step: the rule's `batch` counts positions, as `tokens` does."""
+    known = "run.batch" if "batch" in plan.run else "config.batch" if "batch" in plan.program.dimension else ""
+    return f"max(1, round({known}{' / data.context' if tokens else ''}))" if known else str(BATCH)
 
 
 def _of_several(names: tuple[str, ...]) -> dict[str, str]:
@@ -222,12 +231,13 @@ def train(args: argparse.Namespace) -> None:
     run = Run(config, args.lr)
     steps = args.steps or $steps
     data = Data(args.data, config)
+    batch = args.batch or $batch
     model = build_model(config, args.device, compile=args.compile)
     optimizer = build_optimizer(model, config, args.lr, compile=args.compile)
     schedule = build_schedule(optimizer, steps, run)
     order = torch.Generator().manual_seed(args.seed)
     for step in range(1, steps + 1):
-        x, y = data.batch(args.batch, order)
+        x, y = data.batch(batch, order)
         loss = loss_of(model, $place, y.to(args.device))
         $backward
 ${clip}        optimizer.step()
@@ -237,7 +247,7 @@ ${rebalance}        schedule.step()
             check_ratios(optimizer)
             report(args, step=step, loss=loss.item())
     x, y = data.validation(args.eval_sequences)
-    val_loss = evaluate(model, $place, y.to(args.device), args.batch)
+    val_loss = evaluate(model, $place, y.to(args.device), batch)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         checkpoint = {
@@ -264,7 +274,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="$file")
     parser.add_argument("--out", type=Path, help="folder for the checkpoint")
     parser.add_argument("--steps", type=int, help="default: the rule's, or 200")
-    parser.add_argument("--batch", type=int, default=16, help="sequences in a batch")
+    about_batch = "$about_batch"
+    parser.add_argument("--batch", type=int, help=about_batch)
     parser.add_argument("--lr", type=float, help="default: the rule's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--eval-sequences", type=int, default=64, help="to validate on")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 from scalec.diagnostics import Reporter, ScalecError
 from scalec.plan.conditions import to_test
@@ -26,15 +27,15 @@ def examine_rule(rule: RuleSet, dimensions: Collection[str], optimizers: Collect
     named = (*words.RUN_ATTRIBUTES, *(f"{o}.{name}" for o in optimizers for name in ATTRIBUTES))
     run: Names = {name: f.symbol("run", name) for name in named}
     scope = Scope(sizes, run, frozenset(), "the rule")
+    everything = replace(scope, said={name: (value, UNIT) for name, value in run.items()})  # the run reads itself
     for clause in rule.clauses:
         if clause.own:
-            seen = scope.with_laws(clause.laws)
+            seen = (everything if clause.node.kind == "run" else scope).with_laws(clause.laws)
             _conditions(clause.around.where, seen, reporter)
             for statement in clause.node.statements:
                 if _is_number(clause.node.kind, statement.attribute):
                     with suppress(ScalecError):  # reported; others may have mistakes of their own
                         _statement(clause, statement, seen, reporter)
-    everything = Scope(sizes | run, run, frozenset(), "the rule")
     for demand in rule.demands:
         _conditions([demand.node.condition], everything.with_laws(demand.laws), reporter)
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, did_you_mean
 from scalec.plan.truth import Comparison, Junction, Known, Negation, Test
-from scalec.plan.values import Scope
+from scalec.plan.values import Scope, made_of
 from scalec.resolve import vocabulary as words
 from scalec.syntax import nodes
 from scalec.syntax.printer import expression_text
@@ -36,9 +36,11 @@ def to_test(condition: nodes.Condition, scope: Scope, said: Words, reporter: Rep
 def _compare(left: nodes.Expr, operator: str, right: nodes.Expr, scope: Scope, said: Words, reporter: Reporter) -> Test:
     choices = _choices(left)
     if not choices:
-        for text in (name.text for name in nodes.names((left, right))):
+        named = [name.text for name in nodes.names((left, right))]
+        laws = made_of(named, scope.laws)
+        for text in (*named, *(name.text for law in laws for name in nodes.names(law.value))):
             size = text.removeprefix("base.").removeprefix("run.")
-            if size in SAID_ELSEWHERE and size not in scope.sizes and text not in scope.known:
+            if size in SAID_ELSEWHERE and scope.size(size) is None and text not in scope.known:
                 return Known(None, text)
         text = f"{expression_text(left)} {operator} {expression_text(right)}"
         return Comparison(scope.value(left, reporter), operator, scope.value(right, reporter), text)

@@ -9,8 +9,9 @@ from typing import Literal
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Diagnostic
-from scalec.plan.model import Plan
+from scalec.plan.model import Choice, Plan
 from scalec.plan.truth import OPERATORS, Guard, comparisons, knowns, truth
+from scalec.source import Span
 from scalec.symbolic.formula import Symbol, evaluate
 from scalec.symbolic.sign import at
 
@@ -26,7 +27,20 @@ def unmet(plan: Plan, kind: Literal["require", "valid"]) -> Iterator[Diagnostic]
             place = "" if failing is None else f" at {', '.join(f'{n} = {size}' for n, size in failing.items())}"
             what = "is open" if guard.value is None else f"does not hold{place}"
             notes = missing if failing is None else [*_broken(guard, plan, failing), *missing]
-            yield Diagnostic(CODES[kind], f"`{kind} {guard.text}` {what}", guard.span, notes=tuple(notes))
+            labels = tuple(_said_otherwise(guard, plan))
+            yield Diagnostic(
+                CODES[kind], f"`{kind} {guard.text}` {what}", guard.span, labels=labels, notes=tuple(notes)
+            )
+
+
+def _said_otherwise(guard: Guard, plan: Plan) -> Iterator[tuple[Span, str]]:
+    """The clauses that chose another word than a demand asks for."""
+    for known in knowns(guard.test):
+        chosen = plan.run.get(known.about)
+        if known.value is False and isinstance(chosen, Choice):
+            yield from (
+                (o.span, f"`{known.about}` is `{chosen.word}`, by `{o.rule}`") for o in chosen.origins if o.span
+            )
 
 
 def _truth(guard: Guard, plan: Plan, sizes: Mapping[str, Fraction]) -> bool | None:

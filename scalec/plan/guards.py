@@ -120,7 +120,8 @@ class Decider:
             if s.kind != "run" or s.name not in self.run:
                 return None
             said = self.run[s.name]
-            return f.add(UNIT, f.mul(f.number(-1), said.formula)) if said.complement else said.formula
+            whole = self._expanded(said.formula)
+            return f.add(UNIT, f.mul(f.number(-1), whole)) if said.complement else whole
 
         return f.substitute(formula, quantity)
 

@@ -7,8 +7,9 @@ anchor stays, and the law is 1 at the base.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, ScalecError
@@ -27,12 +28,39 @@ NEAR = 1e-9  # of 1: how far a solution may be from it at the base
 
 @dataclass(frozen=True)
 class Solver:
-    """`run`: what the run says. `at_base` is the number that a formula is there, None where it has none."""
+    """`run`: what the run says, in sizes alone, as far as it is planned; `base`: base sizes, where they are known."""
 
-    run: Mapping[str, Quantity]
+    run: dict[str, Quantity]
     fixed: Collection[str]
-    at_base: Callable[[Formula], float | None]
+    base: Mapping[str, Fraction]
     reporter: Reporter
+
+    # ---- values of the run ---------------------------------------------------------------------
+    def in_sizes(self, quantity: Quantity) -> Quantity:
+        """A value of the run with what it reads of others put in."""
+        law = f.substitute(quantity.law, lambda s: self._whole(self.run[s.name]) if s.kind == "run" else None)
+        return replace(quantity, law=law, formula=f.mul(quantity.anchor, law))
+
+    def start(self, name: str) -> Formula:
+        """What a value of the run is at the base."""
+        anchor = self.run[name].anchor
+        return f.add(UNIT, f.mul(f.number(-1), anchor)) if self.run[name].complement else anchor
+
+    def _whole(self, quantity: Quantity) -> Formula:
+        return f.add(UNIT, f.mul(f.number(-1), quantity.formula)) if quantity.complement else quantity.formula
+
+    def _number_at_base(self, formula: Formula) -> float | None:
+        def value(s: Symbol) -> float:
+            if s.kind == "run":
+                return f.evaluate(self.start(s.name), value)
+            return 1.0 if s.kind == "ratio" else float(self.base[s.name])
+
+        try:
+            return f.evaluate(formula, value)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            return None
+
+    # ---- solving -------------------------------------------------------------------------------
 
     def settle(self, numbers: Mapping[str, Number]) -> None:
         """Give every number with an equation its law. What has no one solution is reported."""
@@ -76,10 +104,7 @@ class Solver:
     def _moving(self, s: Symbol) -> Formula | None:
         """A value of the run that has a law: what it is at the base times that."""
         quantity = self.run.get(s.name) if s.kind == "run" else None
-        if quantity is None or quantity.law == UNIT:
-            return None
-        whole = f.mul(quantity.anchor, quantity.law)
-        return f.add(UNIT, f.mul(f.number(-1), whole)) if quantity.complement else whole
+        return None if quantity is None or quantity.law == UNIT else self._whole(quantity)
 
     def _in_ratios(self, s: Symbol) -> Formula | None:
         base = f.symbol("base", s.name)
@@ -90,7 +115,7 @@ class Solver:
         """Of several those that are 1 at the base, where that has a number."""
         if len(solutions.found) < 2:
             return solutions
-        numbers = {id(s): [self.at_base(value) for value in s.values()] for s in solutions.found}
+        numbers = {id(s): [self._number_at_base(value) for value in s.values()] for s in solutions.found}
         near = (s for s in solutions.found if all(n is None or abs(n - 1) < NEAR for n in numbers[id(s)]))
         return replace(solutions, found=tuple(near))
 

@@ -15,6 +15,7 @@ from scalec.calculus.forward import UnsupportedError
 from scalec.diagnostics import Reporter, ScalecError
 from scalec.plan import regimes
 from scalec.plan import sizes as size_table
+from scalec.plan.bound import report_bound_apart
 from scalec.plan.demands import unmet
 from scalec.plan.guards import Decider
 from scalec.plan.horizon import with_run_sizes
@@ -22,6 +23,7 @@ from scalec.plan.laws import Solver
 from scalec.plan.leftovers import Leftovers, report_unknown_blocks, report_unmatched
 from scalec.plan.model import Choice, Plan, PlannedSite, PlannedTensor, Quantity
 from scalec.plan.owners import Owners
+from scalec.plan.run import by_need
 from scalec.plan.sane import check_values
 from scalec.plan.select import Selection, called
 from scalec.plan.tune import Tune
@@ -34,7 +36,7 @@ from scalec.source import Span
 from scalec.symbolic import formula as f
 from scalec.symbolic.dominance import Cell, UndecidedError
 from scalec.symbolic.evaluate import to_number
-from scalec.symbolic.formula import UNIT, ZERO, Formula, Symbol
+from scalec.symbolic.formula import UNIT, ZERO, Formula
 from scalec.symbolic.order import Regime
 from scalec.syntax import nodes
 from scalec.syntax.printer import cite_text, clause_subject
@@ -117,9 +119,10 @@ class _Planner:
         self.selection = Selection(self.clauses)
         self.decider = Decider(program, self.base, targets, request.cell, reporter)
         self.fixed = frozenset(d.name for d in program.dimensions if not d.grows)
-        self.solver = Solver({}, self.fixed, self._at_base, reporter)
+        self.solver = Solver({}, self.fixed, self.base, reporter)
         self.dimensions: dict[str, Formula] = {d.name: f.symbol("size", d.name) for d in program.dimensions}
-        self.of_network = size_table.of_network(program)
+        self.whole = size_table.of_network(program) | self.dimensions
+        self.counts = {name: self.whole[name] for name in words.COUNTS}
 
     def plan(self) -> Plan:
         asked = tuple(zip(self.request.at, self.places, strict=True))
@@ -187,14 +190,14 @@ class _Planner:
         """What the rule demands of sizes and of the run, where bare names of the run will do."""
         self.decider.run = self.run
         values: dict[str, Formula] = {name: f.symbol("run", name) for name in self.run}
-        scope = Scope(values | self._run_sizes(), values, self.fixed, "the run")
+        scope = Scope(self.whole, values, self.fixed, "the run", said=self._said({n: n for n in self.run}))
         said = {name: value.word for name, value in run.items() if isinstance(value, Choice)}
-        for demand in self.rule.demands:
-            if self._applies(demand.around) and self.decider.where(demand.around.where, scope):
+        ours = [d for d in self.rule.demands if self._applies(d.around)]
+        if report_bound_apart([d for d in ours if not d.around.where], self.reporter):
+            return  # whatever the run says, one of them does not hold
+        for demand in ours if self.request.cell is None else ():
+            if self.decider.where(demand.around.where, scope):
                 self.decider.demand(demand, scope.with_laws(demand.laws), said)
-
-    def _run_sizes(self) -> dict[str, Formula]:
-        return self.of_network | self.dimensions
 
     # ---- tensors, sites, the run -------------------------------------------------------------
     def _tensor(self, tensor: Tensor) -> PlannedTensor:
@@ -278,30 +281,49 @@ class _Planner:
     def _plan_run(self) -> dict[str, Quantity | Choice]:
         """Run-level quantities: an optimizer's defaults, then the rule's `run` clauses, then tuned values."""
         clauses = [c for c in self.clauses if c.node.kind == "run"]
-        values = _Values({}, {})
-        for name, optimizer in self.owners.optimizers.items():
-            own = _Values({n: self._first(value) for n, value in optimizer.uses}, {})
-            theirs = [c for c in clauses if name in self.owners.concerned(c.around)]
-            self._plan_run_of(theirs, own, tuple(own.numbers), (None, "run", name))
-            values.numbers |= {self.owners.run_name(name, n): v for n, v in own.numbers.items()}
-        self._plan_run_of(clauses, values, OF_THE_RUN, (None, "run"))
-        self.solver.settle(values.numbers)
-        self.run = self._finish(values.numbers, "run")
-        self.solver = replace(self.solver, run=self.run)
-        return {**self.run, **{name: w.finish() for name, w in values.words.items()}}
+        chosen: dict[str, Word] = {}
+        defaults = {name: dict(optimizer.uses) for name, optimizer in self.owners.optimizers.items()}
+        every = dict.fromkeys(name for uses in defaults.values() for name in uses)
+        tuned = (t.attribute for t in self.request.tunes if t.attribute in OF_THE_RUN and t.selector in (None, "run"))
+        order = tuple(dict.fromkeys((*by_need(clauses, self.reporter), *tuned)))
+        for name in (*(n for n in every if n not in order), *order):
+            for owner in [o for o, uses in defaults.items() if name in uses]:
+                theirs = [c for c in clauses if owner in self.owners.concerned(c.around)]
+                first = self._first(defaults[owner][name])
+                self._plan_run_of(name, owner, theirs, _Values({name: first}, chosen), (None, "run", owner))
+            if name in OF_THE_RUN:
+                self._plan_run_of(name, "", clauses, _Values({}, chosen), (None, "run"))
+        keys = [self.owners.run_name(o, n) for o, uses in defaults.items() for n in uses]
+        said = [s.attribute for c in clauses for s in c.node.statements]
+        self.run = {name: self.run[name] for name in dict.fromkeys((*keys, *said, *self.run)) if name in self.run}
+        return {**self.run, **{name: w.finish() for name, w in chosen.items()}}
 
     def _first(self, value: nodes.Expr | None) -> Number:
         return _default(f.number(to_number(value, self.reporter))) if value else Number(None, [])
 
     def _plan_run_of(
-        self, clauses: list[RuleClause], values: _Values, known: Collection[str], selectors: tuple[str | None, ...]
+        self, name: str, owner: str, clauses: list[RuleClause], values: _Values, selectors: tuple[str | None, ...]
     ) -> None:
-        """What is said of the `known` attributes of the run, or of one optimizer's."""
-        self._apply(clauses, values, Scope(self._run_sizes(), {}, self.fixed, "the run"), known)
+        """What is said of one attribute of the run, or of one optimizer's."""
+        own = {n: self.owners.run_name(owner, n) for n in self.owners.uses(owner)}
+        scope = Scope(self.whole, {}, self.fixed, "the run", said=self._said({n: n for n in self.run} | own))
+        self._apply(clauses, values, scope, (name,))
+        if name in words.QUOTIENTS and name not in values.numbers:
+            values.numbers |= _quotient(name, scope)
         for tune in self.request.tunes:
-            if tune.attribute in known and tune.selector in selectors:
+            if tune.attribute == name and tune.selector in selectors:
                 self.left.used_tunes.add(tune)
-                values.numbers.setdefault(tune.attribute, Number(None, [])).tune(f.number(tune.value), tune.origin)
+                values.numbers.setdefault(name, Number(None, [])).tune(f.number(tune.value), tune.origin)
+        self.solver.settle(values.numbers)
+        key = self.owners.run_name(owner, name) if owner else name
+        finished = self._finish(dict(zip([key], values.numbers.values(), strict=False)), "run")
+        self.run |= finished
+        self.solver.run.update((n, self.solver.in_sizes(q)) for n, q in finished.items())
+
+    def _said(self, names: Mapping[str, str]) -> dict[str, tuple[Formula, Formula]]:
+        """Values of the run that are planned, by bare names, with what they are at the base."""
+        keys = {name: key for name, key in names.items() if key in self.solver.run}
+        return {name: (f.symbol("run", key), self.solver.start(key)) for name, key in keys.items()}
 
     def _finish(self, numbers: Mapping[str, Number], path: str) -> dict[str, Quantity]:
         """The numbers that start somewhere; notes what has no anchor, or no base size to move from."""
@@ -319,22 +341,6 @@ class _Planner:
                     self.left.baseless.setdefault(s.name, quantity.origins[-1])
         return finished
 
-    def _at_base(self, formula: Formula) -> float | None:
-        """The number at the base; None without base sizes and the run's values."""
-
-        def value(s: Symbol) -> float:
-            return 1.0 if s.kind == "ratio" else float(self.base[s.name]) if s.kind == "base" else self._run_at_base(s)
-
-        try:
-            return f.evaluate(formula, value)
-        except (ArithmeticError, LookupError, TypeError, ValueError):
-            return None
-
-    def _run_at_base(self, s: Symbol) -> float:
-        found = self.run[s.name]
-        anchor = f.evaluate(found.anchor, lambda inner: float(self.base[inner.name]))
-        return 1 - anchor if found.complement else anchor
-
     def _is_zero(self, quantity: Quantity) -> bool:
         """Whether it is 0 at every size, be it since the run's value is."""
         runs = (s for s in f.symbols(quantity.formula) if s.kind == "run" and s.name in self.run)
@@ -348,7 +354,8 @@ class _Planner:
         return self._scope(sizes, f"tensor `{tensor.path}`", owner)
 
     def _scope(self, sizes: dict[str, Formula], where: str, owner: str = "") -> Scope:
-        return Scope(sizes, self.owners.run_symbols(owner, others=True), self.fixed, where)
+        said = self._said({name: name for name in (*words.RUN_SIZES, *words.QUOTIENTS)})
+        return Scope(self.counts | sizes, self.owners.run_symbols(owner, others=True), self.fixed, where, said=said)
 
     def _held(self, clauses: Iterable[RuleClause], scope: Scope) -> list[RuleClause]:
         """Those whose conditions hold at a place."""
@@ -398,6 +405,16 @@ class _Planner:
                 runs = self.owners.run_symbols(owner).get(tune.attribute)
                 value = runs if runs and tune.selector is None else f.number(tune.value)
                 values.numbers[tune.attribute].tune(value, tune.origin)
+
+
+def _quotient(name: str, scope: Scope) -> dict[str, Number]:
+    """What the run has of it where nobody says: one size over another, if both are known."""
+    above, below = (scope.size(size) for size in words.QUOTIENTS[name])
+    if above is None or below is None:
+        return {}
+    value = f.divide(above, below)
+    base = scope.at_base(value)
+    return {name: Number(base, [], law=f.divide(value, base))}
 
 
 def _default(value: Formula) -> Number:

@@ -15,7 +15,19 @@ from typing import Literal
 from scalec.plan.truth import Guard
 from scalec.program.program import Axis, Program, Site, Tensor
 from scalec.source import Span
-from scalec.symbolic.formula import UNIT, Formula, Symbol, evaluate, substitute, symbols
+from scalec.symbolic.formula import (
+    UNIT,
+    Formula,
+    Symbol,
+    add,
+    divide,
+    evaluate,
+    mul,
+    number,
+    substitute,
+    symbol,
+    symbols,
+)
 
 
 @dataclass(frozen=True)
@@ -203,6 +215,34 @@ class Plan:
         runs = (law for q in read if isinstance(q, Quantity) for law in self.fits(q))
         return tuple(dict.fromkeys((*own, *runs)))
 
+    def moves(self, quantity: Quantity) -> Formula:
+        """How a value moves with the sizes: 1 at the base, with what moves of the run that it starts from or reads."""
+
+        def read(s: Symbol) -> Formula | None:
+            value = self._of_run(s)
+            return None if value is None else self._whole(value)
+
+        def started(s: Symbol) -> Formula | None:
+            value = self._of_run(s)
+            if value is None:
+                return None
+            base = add(UNIT, mul(number(-1), value.anchor)) if value.complement else value.anchor
+            return mul(symbol(s.kind, s.name), divide(self._whole(value), base))
+
+        law = substitute(quantity.law, read)
+        moved = substitute(quantity.anchor, started)
+        return law if moved == quantity.anchor else mul(law, divide(moved, quantity.anchor))
+
+    def _of_run(self, s: Symbol) -> Quantity | None:
+        """A value of the run, where it moves."""
+        value = self.run.get(s.name) if s.kind == "run" else None
+        return value if isinstance(value, Quantity) and value.law != UNIT else None
+
+    def _whole(self, value: Quantity) -> Formula:
+        """A value of the run in sizes alone."""
+        moved = mul(value.anchor, self.moves(value))
+        return add(UNIT, mul(number(-1), moved)) if value.complement else moved
+
     @cached_property
     def fitted(self) -> tuple[Law, ...]:
         """Every fitted law that some value hangs on."""
@@ -234,7 +274,7 @@ class Plan:
         layered = any(s.kind == "layer" for s in symbols(quantity.formula))
         ends: tuple[Literal["first", "last"], ...] = ("first", "last") if layered else ("first",)
         found = (evaluate(quantity.formula, self.environment(sizes, end)) for end in ends)
-        return tuple(1 - number if quantity.complement else number for number in found)
+        return tuple(1 - value if quantity.complement else value for value in found)
 
     def environment(
         self, sizes: Mapping[str, Fraction], layer: Literal["first", "last"] = "first"

@@ -78,4 +78,4 @@ def _law(plan: Plan, quantity: Quantity) -> Formula | None:
     runs = (plan.run[s.name] for s in symbols(quantity.formula) if s.kind == "run" and s.name in plan.run)
     zero = quantity.formula == ZERO or any(isinstance(q, Quantity) and q.formula == ZERO for q in runs)
     layered = any(s.kind == "layer" for s in symbols(quantity.formula))
-    return None if zero else quantity.formula if layered else quantity.law
+    return None if zero else quantity.formula if layered else plan.moves(quantity)

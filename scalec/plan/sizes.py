@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
 
 from scalec import catalogue as codes
 from scalec.calculus.structure import Structure
 from scalec.diagnostics import Reporter, did_you_mean
+from scalec.program.ops import Bias, Input, Linear, Output, Scale
 from scalec.program.program import Program, Region, Site, Tensor
 from scalec.source import Span
 from scalec.symbolic import formula as f
@@ -80,18 +81,46 @@ def shown(
 
 
 def of_network(program: Program) -> dict[str, Formula]:
-    """Relative sizes of the network as a whole: `params`, of which one sample meets `params.active`, and those that are
-    the same wherever they exist."""
+    """Relative sizes of the network as a whole: its parameters, and those that are the same wherever they exist."""
     places: tuple[Tensor | Site, ...] = (*program.tensors, *program.sites)
     found: dict[str, set[Formula]] = {}
     for name, size in dict.fromkeys(pair for place in places for pair in place.relative):
         found.setdefault(name, set()).add(size)
-    met = Structure(program).axes
-    params = f.add(*(f.mul(*t.shape, *(axis.count for axis in t.axes)) for t in program.tensors))
-    active = f.add(*(f.mul(*t.shape, *(met.get(axis.name, axis.count) for axis in t.axes)) for t in program.tensors))
-    return {"params": params, "params.active": active} | {
-        name: sizes.pop() for name, sizes in found.items() if len(sizes) == 1
-    }
+    return counts(program) | {name: sizes.pop() for name, sizes in found.items() if len(sizes) == 1}
+
+
+def counts(program: Program) -> dict[str, Formula]:
+    """How many parameters there are, `params`; of copies that a sample is sent to as many as it meets, `.active`.
+
+    `.body`: without tables of rows, one for each word or position, and without what makes the scores of words.
+    """
+    structure = Structure(program)
+    ends = frozenset(_ends(structure))
+    kinds = {"params": program.tensors, "params.body": tuple(t for t in program.tensors if t.path not in ends)}
+
+    def total(tensors: Iterable[Tensor], *, active: bool) -> Formula:
+        met = structure.axes
+        return f.add(
+            *(f.mul(*t.shape, *(met.get(a.name, a.count) if active else a.count for a in t.axes)) for t in tensors)
+        )
+
+    alike = {name: total(tensors, active=False) for name, tensors in kinds.items()}
+    return alike | {f"{name}.active": total(tensors, active=True) for name, tensors in kinds.items()}
+
+
+def _ends(structure: Structure) -> Iterator[str]:
+    """Tensors that read an index, and those that the output is made of."""
+    made = {op.out: op for op in structure.operations}
+    indices = {op.out for op in structure.operations if isinstance(op, Input) and op.one_hot}
+    for op in structure.operations:
+        if isinstance(op, Linear) and op.x in indices:
+            yield op.tensor
+        if isinstance(op, Output):
+            last = made[op.x]
+            while isinstance(last, Scale | Bias):
+                yield from [last.tensor] if isinstance(last, Bias) else []
+                last = made[last.x]
+            yield from [last.tensor] if isinstance(last, Linear) else []
 
 
 def _exact(formula: Formula, sizes: Sizes) -> Fraction | None:

@@ -25,7 +25,7 @@ class Comparison:
 
     @property
     def difference(self) -> Formula:
-        return f.add(self.left, f.mul(f.number(-1), self.right))
+        return f.subtract(self.left, self.right)
 
 
 @dataclass(frozen=True)

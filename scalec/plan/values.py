@@ -42,9 +42,10 @@ class Number:
         """Whether a clause said how it moves."""
         return bool(self.origins_law)
 
-    def set(self, value: Formula, origin: Origin) -> None:
+    def set(self, value: Formula, base: Formula, origin: Origin) -> None:
+        """`base`: the value there."""
         self._lose(*self.origins_anchor, *self.origins_law)
-        (self.anchor, self.law), self.factor, self.equation = _split(value), UNIT, None
+        self.anchor, self.law, self.factor, self.equation = base, _law_of(value, base), UNIT, None
         self.origins_anchor, self.origins_law = [origin], [origin]
 
     def follow(self, law: Formula, origin: Origin) -> None:
@@ -56,10 +57,9 @@ class Number:
         self.follow(UNIT, equation.origin)
         self.equation = equation
 
-    def multiply(self, value: Formula, origin: Origin) -> None:
-        base, law = _split(value)
+    def multiply(self, value: Formula, base: Formula, origin: Origin) -> None:
         self.factor = f.mul(self.factor, base)
-        self.law = f.mul(self.law, law)
+        self.law = f.mul(self.law, _law_of(value, base))
         self.origins_anchor.append(origin)
         self.origins_law.append(origin)
 
@@ -85,12 +85,11 @@ class Number:
         return Quantity(anchor, self.law, f.mul(anchor, self.law), origins, losers, self.complement, anchored)
 
 
-def _split(value: Formula) -> tuple[Formula, Formula]:
-    """A value as what it is at the base and how it moves from there."""
-    anchor = at_base(value)
-    if anchor == f.ZERO and value != f.ZERO:
+def _law_of(value: Formula, base: Formula) -> Formula:
+    """How a value moves from where it is at the base."""
+    if base == f.ZERO and value != f.ZERO:
         raise f.FormulaError("the value is 0 at the base, so nothing can move from there")
-    return anchor, UNIT if anchor == f.ZERO else f.divide(value, anchor)
+    return UNIT if base == f.ZERO else f.divide(value, base)
 
 
 @dataclass
@@ -114,7 +113,8 @@ class Scope:
     """The sizes an expression may name at one tensor, site or the run.
 
     `sizes`: relative sizes and dimensions as formulas; `run` run-level quantities; `fixed` dimensions
-    that never move; `laws`: named formulas, made of these.
+    that never move; `laws`: named formulas, made of these; `said`: values of the run that bare names read, with what
+    they are at the base.
     """
 
     sizes: Names
@@ -122,6 +122,17 @@ class Scope:
     fixed: frozenset[str]
     where: str
     laws: Mapping[str, nodes.LawDecl] = field(default_factory=dict)
+    said: Mapping[str, tuple[Formula, Formula]] = field(default_factory=dict)
+
+    def size(self, name: str) -> Formula | None:
+        """What a bare name is, None where it is nothing here."""
+        return self.said[name][0] if name in self.said else self.sizes.get(name)
+
+    def at_base(self, formula: Formula) -> Formula:
+        """With every size at its base, and what `said` has too."""
+        values = dict(self.said.values())
+        settled = f.substitute(formula, lambda s: values.get(f.symbol(s.kind, s.name)) if s.kind == "run" else None)
+        return at_base(settled)
 
     def with_laws(self, laws: Iterable[nodes.LawDecl]) -> Scope:
         found = {law.name: law for law in laws}
@@ -129,7 +140,7 @@ class Scope:
 
     def value(self, expr: nodes.Expr, reporter: Reporter) -> Formula:
         """The expression at the target size (`=`, `*=`)."""
-        return to_formula(expr, self._names(lambda size: size, reporter), self.known, reporter)
+        return to_formula(expr, self._names(reporter, ratios=False), self.known, reporter)
 
     def law(self, expr: nodes.Expr, reporter: Reporter) -> Formula:
         """The expression with every size as its ratio to the base (`~`, `*~`): 1 at the base."""
@@ -143,8 +154,8 @@ class Scope:
                 found.span,
                 helps=(f"`*= {text}` multiplies the value, base included",),
             )
-        result = to_formula(expr, self._names(lambda size: ratio(size, self.fixed), reporter), self.known, reporter)
-        if f.as_number(at_base(result)) != 1:
+        result = to_formula(expr, self._names(reporter, ratios=True), self.known, reporter)
+        if f.as_number(self.at_base(result)) != 1:
             reporter.fail(
                 codes.LAW_SUM,
                 f"the law `{expression_text(expr)}` is not 1 at the base",
@@ -155,18 +166,25 @@ class Scope:
 
     @property
     def known(self) -> tuple[str, ...]:
-        return (*self.sizes, *(f"run.{name}" for name in self.run), *self.laws)
+        return (*self.sizes, *self.said, *(f"run.{name}" for name in (*self.run, *self.said)), *self.laws)
 
-    def _names(self, view: Callable[[Formula], Formula], reporter: Reporter) -> Callable[[str], Formula | None]:
+    def _names(self, reporter: Reporter, *, ratios: bool) -> Callable[[str], Formula | None]:
         known: dict[str, Formula] = {}  # of laws, each once
 
         def look_up(name: str) -> Formula | None:
-            if name.startswith("run.") and name[4:] in self.run:
-                return self.run[name[4:]]
-            if name.startswith("base.") and name[5:] in self.sizes:
-                return at_base(self.sizes[name[5:]])
+            bare = name.removeprefix("run.")
+            if bare in self.run and bare != name:
+                return self.run[bare]
+            if bare in self.said:
+                value, base = self.said[bare]
+                return f.divide(value, base) if ratios else value
+            inner = name.removeprefix("base.")
+            if inner != name and inner in self.said:
+                return self.said[inner][1]
+            if inner != name and inner in self.sizes:
+                return at_base(self.sizes[inner])
             if name in self.sizes:
-                return view(self.sizes[name])
+                return ratio(self.sizes[name], self.fixed) if ratios else self.sizes[name]
             if name in self.laws and name not in known:
                 known[name] = to_formula(self.laws[name].value, look_up, self.known, reporter)
             return known.get(name)
@@ -202,13 +220,20 @@ def _apply(number: Number, statement: nodes.Set, scope: Scope, origin: Origin, r
     number.complement = statement.complement
     match statement.op:
         case "=":
-            number.set(scope.value(statement.value, reporter), origin)
+            value = scope.value(statement.value, reporter)
+            number.set(value, scope.at_base(value), origin)
         case "*=":
-            number.multiply(scope.value(statement.value, reporter), origin)
+            value = scope.value(statement.value, reporter)
+            number.multiply(value, scope.at_base(value), origin)
         case "~":
             number.follow(scope.law(statement.value, reporter), origin)
         case "*~":
             number.multiply_law(scope.law(statement.value, reporter), origin)
+
+
+def law_of(law: nodes.LawDecl) -> Law:
+    cite = cite_text(law.cite) if law.cite else ""
+    return Law(law.name, expression_text(law.value), law.fitted, cite, law.span)
 
 
 def origin_of(clause: RuleClause, statement: nodes.Set | nodes.Solve) -> Origin:

@@ -33,7 +33,7 @@ TENSOR_ATTRIBUTES: dict[str, tuple[str, ...]] = {
 OWNER = "optimizer"  # the attribute of a tensor whose word is a declared name
 
 RUN_ATTRIBUTES: dict[str, tuple[str, ...]] = {
-    "lr": (), "eps": (), "wd": (), "batch": (), "steps": (), "warmup": (), "final_lr": (),
+    "lr": (), "eps": (), "wd": (), "batch": (), "tokens": (), "steps": (), "warmup": (), "final_lr": (),
     "schedule": ("constant", "linear", "cosine"), "beta1": (), "beta2": (), "momentum": (), "clip": (),
 }  # fmt: skip
 
@@ -42,10 +42,12 @@ SITE_ATTRIBUTES: dict[str, tuple[str, ...]] = {"scale": (), "skip": ()}
 ATTRIBUTES = {"tensor": TENSOR_ATTRIBUTES, "site": SITE_ATTRIBUTES, "run": RUN_ATTRIBUTES}
 
 RUN_SIZES = {"batch": "what one step sees", "tokens": "what all steps see"}
+QUOTIENTS = {"steps": ("tokens", "batch")}  # what is one size of the run over another, unless a rule says what it is
+COUNTS = ("params", "params.active", "params.body", "params.body.active")
 
 RELATIVE_SIZES = (
     "fan_in", "fan_out", "depth", "layer", "heads", "kv_heads", "head_dim", "experts", "active",
-    "rank", "density", "kernel", "context", "batch", "tokens", "steps", "params", "params.active",
+    "rank", "density", "kernel", "context", *RUN_SIZES, *QUOTIENTS, *COUNTS,
 )  # fmt: skip
 
 

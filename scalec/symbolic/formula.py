@@ -108,6 +108,12 @@ def add(*terms: Formula) -> Formula:
     return left[0] if left else ZERO
 
 
+def subtract(left: Formula, right: Formula) -> Formula:
+    """The difference, term by term: of equal sums nothing is left."""
+    terms = right.terms if isinstance(right, Sum) else (right,)
+    return add(left, *(Product(-term.coefficient, term.factors) for term in terms))
+
+
 @lru_cache(CACHED)
 def mul(*factors: Formula) -> Formula:
     """Product in canonical form. A sum is one factor; it is not multiplied out."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import assert_never
 
-from scalec.symbolic.formula import Apply, Atom, Formula, Part, Product, Root, Sum, Symbol, layout
+from scalec.symbolic.formula import Apply, Atom, Formula, Part, Product, Root, Sum, Symbol, decimal, layout
 
 Name = Callable[[Symbol], str]
 
@@ -146,6 +146,9 @@ def _plain_layout(product: Product) -> tuple[list[Part], list[Part]]:
 
 
 def _plain_power(base: str, exponent: Fraction) -> str:
+    """Halves and thirds as fractions, what was fitted as decimals: `N^(2/3)`, `tokens^0.307`."""
+    if exponent.denominator > 9 and (text := decimal(exponent)):
+        return f"{base}^{text}"
     return f"{base}^{exponent}" if exponent.denominator == 1 else f"{base}^({exponent})"
 
 
