@@ -39,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "",
         "What the two rules share, the embedding's rate and the constant schedule, was chosen by a small search",
         "on this text. ![Loss against learning rate](demo.png)",
+        "",
+        "It ends with what `scalec check` proves of `examples/moe_gpt.scale`:",
+        "",
+        *(line for regime in demo.REGIMES for line in ("```", demo.verdict(regime), "```", "")),
     ]
     write_results("demo", "Learning-rate transfer over width", body, ["scalec", "torch"])
 

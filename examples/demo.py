@@ -1,7 +1,8 @@
 """The main job, start to end: plan a GPT, compile it at three widths under two rules, train it, compare.
 
 Input: `examples/gpt.scale`. Output: a folder in `runs/` with the emitted files, `results.json` and `transfer.png`;
-on the terminal the plan, live training, a table, and a sentence that is computed from the table.
+on the terminal the plan, live training, a table, a sentence that is computed from the table, and what `scalec check`
+says of a larger kind of network, a GPT of experts, which nobody has to train for that.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ ROOT = Path(__file__).parents[1]
 RULE_FILE = ROOT / "examples" / "gpt.scale"
 STEADY, MOVING = "gpt_mup", "gpt_sp"
 BATCH, EVAL_SEQUENCES = 16, 64
+EXPERTS_FILE, EXPERTS_RULES = ROOT / "examples" / "moe_gpt.scale", ("gpt_moe_mup", "gpt_mssp")
+REGIMES = {"fixed_experts": "wider experts", "fine_grained": "more experts", "proportional": "more and wider experts"}
+GOALS = ("stable_training", "maximal_update", "maximal_scale_stability")
 
 console = Console()
 
@@ -60,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"a training run failed: {error}", style="red", markup=False)
         return 1
     conclude(losses, out)
+    console.rule(f"scalec check {EXPERTS_FILE.name}")
+    print("\n\n".join(map(verdict, REGIMES)))
     return 0
 
 
@@ -93,6 +99,17 @@ def conclude(losses: Mapping[Trial, float], out: Path) -> None:
     (out / "results.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
     console.print(f"Plot: {out / 'transfer.png'}", highlight=False)
     console.print(conclusion(STEADY, MOVING, found), style="bold", highlight=False)
+
+
+def verdict(regime: str) -> str:
+    """What is proved of the rules for experts in one way of growing: the table, and how each finding begins."""
+    said = _scalec(
+        "check", str(EXPERTS_FILE), "--rule", ",".join(EXPERTS_RULES), "--network", "small_moe_gpt",
+        "--optimizer", "adamw", "--regime", regime, "--goal", ",".join(GOALS), statuses=(0, 1),
+    )  # fmt: skip
+    table, _, rest = said.partition("\n\n")
+    findings = [line for line in rest.splitlines() if line.startswith("error")]
+    return "\n".join([f"A wider stream, {REGIMES[regime]} (--regime {regime}):", table, *findings])
 
 
 def table(found: Mapping[str, Sequence[Curve]]) -> Table:
@@ -144,10 +161,13 @@ def _at(width: int) -> list[str]:
     return ["--at", f"N={width}"]
 
 
-def _scalec(*arguments: str) -> str:
-    """Run the command; what it says about a mistake goes to the terminal."""
+def _scalec(*arguments: str, statuses: Sequence[int] = (0,)) -> str:
+    """Run the command; what it says about a mistake goes to the terminal. `check` ends with 1 where it refutes."""
     command = [sys.executable, "-m", "scalec", *arguments]
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode not in statuses:
+        done.check_returncode()
+    return done.stdout
 
 
 def _parser() -> argparse.ArgumentParser:
