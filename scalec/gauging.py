@@ -6,8 +6,8 @@ by their values. What a network fixes is no variable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import cast
 
@@ -17,16 +17,17 @@ from scalec.derive.compare import Difference, differences, told
 from scalec.derive.convert import Converted, converted_text
 from scalec.derive.gauge import Form, Gauges, TensorForm, moves
 from scalec.derive.problem import DECAY, EPSILON
-from scalec.diagnostics import Reporter
+from scalec.diagnostics import Reporter, ScalecError
 from scalec.operands import Chooser, Operands, Subject, prepare
 from scalec.pipeline import sizes_of
 from scalec.plan.make import Request, make_one_plan
 from scalec.plan.model import Plan, PlannedTensor, Quantity
 from scalec.plan.orders import family_of
+from scalec.plan.regimes import regime_of
 from scalec.program.program import Program
 from scalec.resolve.load import Workspace
 from scalec.symbolic.dominance import Cell, NotMonomialError, UndecidedError
-from scalec.symbolic.formula import UNIT, ZERO, Formula, Symbol, divide, mul, substitute, symbol
+from scalec.symbolic.formula import UNIT, ZERO, Formula, Symbol, divide, mul, substitute, symbol, symbols
 from scalec.symbolic.order import Order, Regime
 from scalec.symbolic.text import plain
 from scalec.syntax.printer import ref_text
@@ -44,6 +45,14 @@ class Pair:
     @property
     def program(self) -> Program:
         return self.first.program
+
+    @property
+    def regimes(self) -> tuple[Regime, ...]:
+        """Those that either has clauses under: there it may be another rule than elsewhere."""
+        clauses = (*self.first.rule.clauses, *self.second.rule.clauses)
+        found = [regime_of(d) for clause in clauses for group in clause.around.under for d in group]
+        sizes = {d.name for d in self.program.dimensions}
+        return tuple(r for r in dict.fromkeys(found) if sizes.intersection(name for name, _ in r.growth))
 
 
 def pair(first: tuple[Workspace, Operands], second: tuple[Workspace, Operands]) -> Pair:
@@ -66,17 +75,22 @@ def equivalence(
     `absolute`: values are compared, and not only how they move from whatever base.
     """
     rules = pair(first, second)
-    sizes = sizes_of("--base", base, {}, Reporter())
-    forms = [form_of(subject, sizes if absolute else None) for subject in (rules.first, rules.second)]
+    sizes = sizes_of("--base", base, {}, Reporter()) if absolute else None
     names = [operands.rule or name for (_, operands), name in zip((first, second), NAMES, strict=True)]
     gauges = Gauges(rules.program)
-    found = list(differences(gauges, *forms))
+    forms = [form_of(subject, sizes) for subject in (rules.first, rules.second)]
+    found = [(d, "") for d in differences(gauges, *forms)]
+    for regime in rules.regimes:
+        under = differences(gauges, *(form_of(subject, sizes, regime) for subject in (rules.first, rules.second)))
+        found += [(d, f"under {regime.name}, ") for d in under if d not in (known for known, _ in found)]
     on = f"on {rules.program.name} for {' + '.join(rules.first.team)}"
+    notes = () if absolute else tuple(_where_it_stays(rules, names))
     if found:
+        texts = [f"{where}{told(d, names)}" for d, where in found]
         Reporter().fail(
             codes.NOT_EQUIVALENT,
-            f"{names[0]} and {names[1]} are different rules {on}: {_but(found)}{told(found[0], names)}",
-            notes=[told(d, names) for d in found[1:]],
+            f"{names[0]} and {names[1]} are different rules {on}: {_but([d for d, _ in found])}{texts[0]}",
+            notes=(*texts[1:], *notes),
         )
     moved = [
         f"  {path}: {names[1]}'s factors are {names[0]}'s times {plain(theta)}\n"
@@ -84,7 +98,25 @@ def equivalence(
         if (theta := divide(gauges.multiplier(forms[1], path), gauges.multiplier(forms[0], path))) != UNIT
     ]
     same = "up to gauge" if moved else "number by number"
-    return f"{names[0]} and {names[1]} are the same rule {on}, {same}\n{''.join(moved)}"
+    said = "".join(f"  note: {note}\n" for note in notes)
+    return f"{names[0]} and {names[1]} are the same rule {on}, {same}\n{''.join(moved)}{said}"
+
+
+def _where_it_stays(rules: Pair, names: Sequence[str]) -> Iterator[str]:
+    """What would make them different rules if the network did not fix a size."""
+    program = rules.program
+    fixed = [d.name for d in program.dimensions if not d.grows]
+    loose = replace(program, dimensions=tuple(replace(d, grows=True) for d in program.dimensions))
+    try:
+        forms = [form_of(replace(subject, program=loose)) for subject in (rules.first, rules.second)]
+    except ScalecError:
+        return  # a condition that hangs on a size which is fixed after all
+    for d in differences(Gauges(loose), *forms):
+        moving = sorted({s.name for s in symbols(d.quotient) if s.kind == "ratio"} if d.quotient else ())
+        if moving and set(moving) <= set(fixed):
+            sizes = " and ".join(f"`{name}`" for name in moving)
+            values = f"`{d.first}` in {names[0]} and `{d.second}` in {names[1]}"
+            yield f"`{d.attribute}` of `{d.path}` would be {values} if {program.name} did not fix {sizes}"
 
 
 def _but(found: Sequence[Difference]) -> str:
@@ -101,7 +133,7 @@ def conversion(rule: tuple[Workspace, Operands], like: tuple[Workspace, Operands
     else:
         rules = pair(rule, like)
         subject, said = rules.first, f"in the gauge of {rules.second.rule.name}"
-        other = form_of(rules.second)
+        other = form_of(rules.second, partial=True)
     chooser = Chooser(rule[0], reporter)
     ref = chooser.ref("rule", rule[1].rule, rule[1].said)
     assert ref is not None
@@ -128,13 +160,17 @@ def side_by_side(first: tuple[Workspace, Operands], second: tuple[Workspace, Ope
 
 
 # ---- from a rule to its form -----------------------------------------------------------------
-def form_of(subject: Subject, base: Mapping[str, Fraction] | None = None) -> Form:
+def form_of(
+    subject: Subject, base: Mapping[str, Fraction] | None = None, regime: Regime | None = None, *, partial: bool = False
+) -> Form:  # fmt: skip
     """The numbers of a rule, written in ratios to the base sizes; with a base, its values and not its laws.
 
-    Raises ScalecError, also where a condition makes it another rule at other sizes.
+    `regime`: the one that `under` clauses are held against, else none of them holds. `partial`: what the rule does
+    not say is 1. Raises ScalecError, also where a condition makes it another rule at other sizes.
     """
     cell = Cell(free(subject.program))
-    request = Request(cell=cell) if base is None else Request(base=base, regime=cell.regime)
+    request = Request(regime=regime or cell.regime, partial=partial)
+    request = replace(request, cell=cell) if base is None else replace(request, base=base)
     made = make_one_plan(subject.program, subject.rule, subject.optimizers, request)
     view = _law if base is None else _value
     return Form(
@@ -155,7 +191,11 @@ def _tensor(planned: PlannedTensor, made: Plan, view: Callable[[Plan, Quantity],
         {name: view(made, q) for name, q in planned.numbers.items()},
         family_of(optimizer),
         cast(Decay, optimizer.decay if optimizer else "none"),
-        (("init.dist", planned.init.word), ("optimizer", planned.optimizer or "")),
+        (
+            ("init.dist", planned.init.word),
+            ("init.shared", ", ".join(axis.word for axis in planned.shared_axes)),
+            ("optimizer", planned.optimizer or ""),
+        ),
     )
 
 
@@ -174,11 +214,11 @@ def _value(made: Plan, quantity: Quantity) -> Formula:
 def relative(program: Program, formula: Formula) -> Formula:
     """A formula in base sizes and ratios to them; what the network fixes does not move."""
 
-    def replace(s: Symbol) -> Formula | None:
+    def known(s: Symbol) -> Formula | None:
         grows = s.name in program.dimension and program.dimension[s.name].grows
         if s.kind == "size":
             base = symbol("base", s.name)
             return mul(base, symbol("ratio", s.name)) if grows else base
         return UNIT if s.kind == "ratio" and not grows else None
 
-    return substitute(formula, replace)
+    return substitute(formula, known)

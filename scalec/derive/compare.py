@@ -56,7 +56,7 @@ def _of_tensor(
             yield Difference(path, name, _said(a), _said(b), quotient, theta, left)
     for (name, word), (_, theirs) in zip(one.words, other.words, strict=True):
         if word != theirs:
-            yield Difference(path, name, word, theirs)
+            yield Difference(path, name, word or "not said", theirs or "not said")
 
 
 def _said(value: Formula | None) -> str:
@@ -75,7 +75,7 @@ def told(found: Difference, names: Sequence[str]) -> str:
     by = _by(found.quotient)
     if found.left and found.theta != UNIT:
         return f"{second}'s {what} is not moved with the gauge `{plain(found.theta)}`{by}"
-    gauge = " without factors in the forward pass" if found.attribute != FACTOR else ""
+    gauge = " without factors in the forward pass" if found.attribute != FACTOR and found.quotient else ""
     return f"{what}{gauge} is `{found.first}` in {first} and `{found.second}` in {second}{by}"
 
 

@@ -13,8 +13,9 @@ from scalec.calculus.world import settled
 from scalec.derive.clauses import Kind, Wanted, canonical, clause_lines, site_places, tensor_places
 from scalec.derive.express import Place
 from scalec.derive.gauge import Form, Gauges, moves
-from scalec.symbolic.dominance import Cell
-from scalec.symbolic.formula import UNIT, Formula
+from scalec.derive.problem import FACTOR
+from scalec.symbolic.dominance import Cell, NotMonomialError
+from scalec.symbolic.formula import UNIT, Formula, Product, Symbol
 from scalec.symbolic.order import Order
 
 
@@ -44,11 +45,10 @@ def converted_text(gauges: Gauges, before: Form, after: Form, cell: Cell, said: 
 
 def _staying(gauges: Gauges, after: Form) -> Iterator[tuple[str, str]]:
     """Factors that no gauge moves, where there are any."""
-    for path, why in gauges.fixed.items():
-        factors = [f for (site, _), f in after.sites.items() if site == path]
-        factors += [after.tensors[path].scale] if path in after.tensors else []
-        if any(f != UNIT for f in factors):
-            yield path, why
+    for (path, name), why in gauges.fixed.items():
+        factor = after.tensors[path].numbers.get(name) if path in after.tensors else after.sites.get((path, name))
+        if factor not in (None, UNIT):
+            yield path if name == FACTOR else f"{path}.{name}", why
 
 
 def _wanted(gauges: Gauges, before: Form, after: Form, cell: Cell) -> Iterator[Wanted]:
@@ -59,12 +59,19 @@ def _wanted(gauges: Gauges, before: Form, after: Form, cell: Cell) -> Iterator[W
 
     found: dict[str, dict[str, Order]] = {}
     for path, attribute, factor in moves(before, after):
+        if not _is_monomial(factor):
+            raise NotMonomialError(factor)
         found.setdefault(attribute, {})[path] = order(factor)
     tensors = tensor_places(program, order)
     sites = site_places(program, order)
     for attribute, targets in found.items():
         yield _of("tensor", attribute, tensors, targets)
         yield _of("site", attribute, sites, targets)
+
+
+def _is_monomial(formula: Formula) -> bool:
+    """Whether its order says all of it: a sum or a minimum has one, too."""
+    return isinstance(formula, Product) and all(isinstance(atom, Symbol) for atom, _ in formula.factors)
 
 
 def _of(kind: Kind, attribute: str, places: Sequence[Place], found: Mapping[str, Order]) -> Wanted:

@@ -85,7 +85,7 @@ def laws(
         if multiply:
             left |= {p.path: left[p.path] / _value(best.law, p) for p in covered}
             known = _candidates(places, left, selectors)
-    return tuple(_joined(found))
+    return tuple(_joined(found, places if multiply else ()))
 
 
 def _with_dimensions(
@@ -111,11 +111,12 @@ def _steps(
                 yield (len(fitting - right), -i, -len(law.powers), -j), Law(selector, law)
 
 
-def _joined(found: Iterable[Law]) -> Iterator[Law]:
-    """Neighbours that say the same are one clause."""
+def _joined(found: Iterable[Law], apart: Sequence[Place]) -> Iterator[Law]:
+    """Neighbours that say the same are one clause, unless both are meant for one of the places `apart`."""
     last: Law | None = None
     for law in found:
-        if last and last.law == law.law and _place(last.selector) == _place(law.selector):
+        twice = last and any(last.selector.covers(p) and law.selector.covers(p) for p in apart)
+        if last and not twice and last.law == law.law and _place(last.selector) == _place(law.selector):
             last = replace(last, selector=replace(last.selector, words=(*last.selector.words, *law.selector.words)))
             continue
         if last:

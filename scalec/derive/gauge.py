@@ -15,7 +15,7 @@ from functools import cached_property
 from scalec.calculus.scaling import Decay, Family
 from scalec.calculus.structure import Structure
 from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE
-from scalec.program.ops import Bias, Dot, Gain, Linear, Mix, Operation, Reshape, Scale
+from scalec.program.ops import Add, Bias, Dot, Gain, Linear, Mix, Multiply, Operation, Reshape, Scale
 from scalec.program.program import Program
 from scalec.symbolic.formula import UNIT, ZERO, Formula, divide, mul, power
 
@@ -70,57 +70,86 @@ class Gauges:
 
     @cached_property
     def homes(self) -> Mapping[str, tuple[str, ...]]:
-        """The tensors that can take the factor of a site: the weight behind it, else all those that read it."""
+        """The tensors that can take the factor of a site, each of them all of it."""
         return {op.site: self._home(op) for op in self._factors() if self._home(op)}
 
     @cached_property
-    def fixed(self) -> Mapping[str, str]:
-        """Tensors and sites whose factor stays where it is, with the reason."""
-        sites = {op.site: "no weight beside it takes its factor alone" for op in self._factors()}
-        tied = {t.path: "it starts at one, or is used twice" for t in self.program.tensors if not self.free(t.path)}
-        return {path: why for path, why in {**sites, **tied}.items() if path not in self.homes}
+    def fixed(self) -> Mapping[tuple[str, str], str]:
+        """Factors that stay where they are, by tensor or site and attribute, with the reason."""
+        kept = {(op.site, FACTOR): self._why(op) for op in self._factors() if op.site not in self.homes}
+        skips = {(op.site, op.attribute): "it scales the stream, which other branches read" for op in self._scales()
+                 if op.attribute != FACTOR}  # fmt: skip
+        gains = {op.tensor for op in self.structure.operations if isinstance(op, Gain)}
+        tensors = {
+            (t.path, use.scale): "a gain starts at one" if t.path in gains else "each of its uses has one of its own"
+            for t in self.program.tensors if not self.free(t.path) for use in t.uses
+        }  # fmt: skip
+        return {**kept, **skips, **tensors}
 
     def free(self, tensor: str) -> bool:
         """Whether a tensor can be rescaled: it is used at one place, and no gain that starts at one."""
         uses = [op for op in self.structure.operations if isinstance(op, Linear | Bias | Gain) and op.tensor == tensor]
         return len(uses) == 1 and not isinstance(uses[0], Gain)
 
+    def _scales(self) -> Iterator[Scale]:
+        return (op for op in self.structure.operations if isinstance(op, Scale))
+
     def _factors(self) -> Iterator[Scale]:
-        return (op for op in self.structure.operations if isinstance(op, Scale) and op.attribute == FACTOR)
+        return (op for op in self._scales() if op.attribute == FACTOR)
 
     def _home(self, op: Scale) -> tuple[str, ...]:
-        behind = self._behind(op.x)
-        if behind:
-            return (behind,)
-        readers = [linear for reader in self._read(op.out) for linear in self._ahead(reader)]
-        tensors = tuple(dict.fromkeys(r for r in readers if r))
-        return tensors if tensors and all(readers) and all(map(self.free, tensors)) else ()
+        """The weights behind it, or those of what it is multiplied with, or all that read it."""
+        return self._behind(op.x) or self._beside(op.out) or self._ahead(op.out)
+
+    def _why(self, op: Scale) -> str:
+        read = sorted({type(reader).__name__.lower() for reader in self._read(op.out)})
+        made = type(self.structure.made_by[op.x]).__name__.lower()
+        return f"no weights can take it between what comes in ({made}) and what reads it ({', '.join(read)})"
 
     def _read(self, value: str) -> tuple[Operation, ...]:
         return self.structure.readers.get(value, ())
 
-    def _behind(self, value: str) -> str:
-        """The weight that a value is linear in, where nothing else reads what lies between; "" if there is none."""
+    def _behind(self, value: str) -> tuple[str, ...]:
+        """Weights that a value is linear in, all together, where nothing else reads what lies between; () if none."""
         made = self.structure.made_by.get(value)
         if len(self._read(value)) != 1:
-            return ""
+            return ()
         match made:
             case Linear(tensor=tensor):
-                return tensor if self.free(tensor) else ""
-            case Reshape(x=x) | Scale(x=x) | Mix(x=x) | Dot(x=x):
+                return (tensor,) if self.free(tensor) else ()
+            case Bias(x=x, tensor=tensor):
+                return (*behind, tensor) if (behind := self._behind(x)) and self.free(tensor) else ()
+            case Add(xs=xs):
+                parts = [self._behind(x) for x in xs]
+                return tuple(dict.fromkeys(t for part in parts for t in part)) if all(parts) else ()
+            case Multiply(x=x, y=y) | Dot(x=x, y=y) | Mix(x=x, weights=y):
+                return self._behind(x) or self._behind(y)
+            case Reshape(x=x) | Scale(x=x) | Gain(x=x):
                 return self._behind(x)
             case _:
-                return ""
+                return ()
 
-    def _ahead(self, op: Operation) -> Iterator[str]:
+    def _beside(self, value: str) -> tuple[str, ...]:
+        """Weights of what a value is multiplied with, where it is read by nothing but that product."""
+        match self._read(value):
+            case (Multiply(x=x, y=y) | Dot(x=x, y=y) | Mix(x=x, weights=y),):
+                return self._behind(y if x == value else x)
+            case _:
+                return ()
+
+    def _ahead(self, value: str) -> tuple[str, ...]:
+        """All weights that a value meets next, where it meets nothing else."""
+        found = [tensors for reader in self._read(value) for tensors in self._met(reader)]
+        return tuple(dict.fromkeys(t for tensors in found for t in tensors)) if found and all(found) else ()
+
+    def _met(self, op: Operation) -> Iterator[tuple[str, ...]]:
         match op:
             case Linear(tensor=tensor):
-                yield tensor
-            case Reshape(out=out):
-                for reader in self._read(out):
-                    yield from self._ahead(reader)
+                yield (tensor,) if self.free(tensor) else ()
+            case Reshape(out=out) | Scale(out=out):
+                yield self._ahead(out)
             case _:
-                yield ""
+                yield ()
 
     # ---- forms -------------------------------------------------------------------------------
     def multiplier(self, form: Form, tensor: str) -> Formula:

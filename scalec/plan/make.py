@@ -50,9 +50,9 @@ class Request:
     """What the user asked for beside the rule: sizes, base sizes, tuned values.
 
     `places` are where each of `at`, and then `base`, names its sizes; `file` is what the plan calls itself.
-    `regime` is the one that `under` clauses are held against, None to tell it by what moved. With a `cell` of
-    directions no size has a number, so that laws need no base and values no anchor; conditions are decided in the
-    limit there. `partial`: what the rule does not say is 1, and has no origin.
+    `regime` is the one that `under` clauses are held against, None to take the cell's or to tell it by what moved.
+    With a `cell` of directions no size has a number, so that laws need no base and values no anchor; conditions are
+    decided in the limit there. `partial`: what the rule does not say is 1, and has no origin.
     """
 
     at: Sequence[Mapping[str, Fraction]] = ()
@@ -114,7 +114,8 @@ class _Planner:
         self.named = self._base()
         self.base = size_table.complete(program, self.named)
         targets = [] if request.cell else size_table.shown(program, request.at, self.named, self.base)
-        self.regime = request.cell.regime if request.cell else request.regime or self._inferred(targets)
+        known = request.regime or (request.cell.regime if request.cell else None)
+        self.regime = known or self._inferred(targets)
         self.clauses = [c for c in rule.clauses if self._applies(c.around)]
         self.selection = Selection(self.clauses)
         self.decider = Decider(program, self.base, targets, request.cell, reporter)

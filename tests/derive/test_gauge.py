@@ -120,10 +120,139 @@ def test_values_are_compared_where_they_are_asked_for() -> None:
     assert "`lr` of `readout`" in said("mup", "louder", "mlp", "adamw", text, absolute=True)
 
 
+PACKAGE = """
+rule package extends sp for sgd, adam, adamw {
+  tensor matrix, input { init.std ~ 1/sqrt(fan_in) }
+  tensor output        { scale ~ 1/fan_in;  init.std ~ 1 }
+  site attention.logits { scale ~ 1/head_dim }
+  for sgd {
+    tensor input, vector { lr ~ fan_out;  wd ~ 1/fan_out }
+    tensor output        { lr ~ fan_in;  wd ~ 1/fan_in }
+    tensor matrix        { lr ~ fan_out/fan_in;  wd ~ fan_in/fan_out }
+  }
+  for adam, adamw {
+    tensor *      { lr ~ 1;  eps ~ 1;  wd ~ 1 }
+    tensor matrix { lr ~ 1/fan_in;  wd ~ fan_in }
+  }
+}
+rule moved extends package for adam, adamw {
+  tensor *      { eps ~ 1/fan_out }
+  tensor output { eps ~ 1/fan_in }
+  for adam { tensor matrix { wd ~ 1 }  tensor output { wd ~ 1/fan_in^2 } }
+}
+"""
+
+
+@pytest.mark.parametrize("network", ["mlp", "gpt"])
+def test_the_form_of_the_package_is_table_8(network: str) -> None:
+    """What `mup` 1.0.0 does, typed by hand (tests/test_mup_package.py holds our numbers against the package's own): it
+    leaves epsilon alone, and treats decay in the gradient as AdamW's.
+    """
+    assert_same("package", "mup_table8", network, "sgd", PACKAGE)
+    for optimizer in ("adam", "adamw"):
+        assert_same("moved", "mup_table8", network, optimizer, PACKAGE)
+    adamw, adam = (said("package", "mup_table8", network, o, PACKAGE) for o in ("adamw", "adam"))
+    assert {line.split("`")[1] for line in adamw.splitlines()} == {"eps"}
+    assert {line.split("`")[1] for line in adam.splitlines()} == {"eps", "wd"}
+
+
+def test_a_size_that_the_network_fixes_is_a_note() -> None:
+    text = """
+    rule counted extends mup { tensor readout { eps ~ 1/fan_out } }
+    rule constant extends mup { tensor readout { eps ~ 1 } }
+    """
+    found = said("counted", "constant", "gpt", "adamw", text)
+    assert found.startswith("counted and constant are the same rule on gpt for adamw, number by number")
+    assert found.splitlines()[1:] == [
+        "  note: `eps` of `readout` would be `1/m_V` in counted and `1` in constant if gpt did not fix `V`"
+    ]
+    assert "note" not in said("mup", "mup", "gpt", "adamw")
+
+
+def test_a_rule_is_compared_in_the_regimes_that_it_names() -> None:
+    found = said("moe_mup", "mssp", "moe_mlp", "adam", "use std.mssp\n")
+    assert "under fixed_experts, `init.std` of `moe.router`" in found
+    assert "under fine_grained, `init.std` of `moe.down`" in found
+    assert "under proportional, `init.shared` of `moe.up` is `not said` in moe_mup and `expert` in mssp" in found
+
+
+# ---- where a factor can go -------------------------------------------------------------------
+def gauges(network: str, text: str = "") -> Gauges:
+    return Gauges(prepare(*rule("mup", network, "adamw", text)).program)
+
+
+HOMES = [
+    ("moe_gpt", "block.moe.combine", ("block.moe.down",)),  # beside it: gates times outputs, summed
+    ("lora_gpt", "block.attention.logits", ("block.attention.q", "block.attention.q.lora.b")),  # a sum: both
+    ("dit", "block.residual.attention", ("block.attention.o",)),  # through a product with a modulation
+    ("biased", "logits", ("readout", "readout.bias")),
+    ("gpt", "block.mlp.act", ("block.mlp.down",)),
+]
+EXTRA = """
+use std.moe
+use std.lora
+use std.vision
+network biased { dims N  fixed D = 8, C = 4  input(D)  linear(N) as hidden  act(relu)  readout(C, bias) }
+network normed {
+  dims N, H = N/8
+  fixed D = 8, C = 4
+  input(D)
+  linear(N) as up
+  residual { attention(heads = H, qk_norm) }
+  readout(C)
+}
+"""
+
+
+@pytest.mark.parametrize(("network", "site", "home"), HOMES)
+def test_the_weights_that_can_take_a_factor(network: str, site: str, home: tuple[str, ...]) -> None:
+    assert gauges(network, EXTRA).homes[site] == home
+
+
+def test_what_stays_is_named_with_its_reason() -> None:
+    """Behind normalised queries and keys there is no weight, and a softmax reads them."""
+    normed, gpt = gauges("normed", EXTRA), gauges("gpt")
+    why = "no weights can take it between what comes in (dot) and what reads it (softmax)"
+    [site] = [site for site, name in normed.fixed if "logits" in site]
+    assert normed.fixed[site, "scale"] == why
+    assert gpt.fixed["norm.gain", "scale"] == "a gain starts at one"
+    assert gpt.fixed["block.residual.mlp", "skip"] == "it scales the stream, which other branches read"
+    text = converted("loud", None, "normed", "adamw", EXTRA + "rule loud extends mup { }\n")
+    assert f"# Stays where it is: {site}; {why}." in text
+
+
 # ---- conversion ------------------------------------------------------------------------------
-def converted(name: str, form: str | None, network: str, optimizer: str) -> str:
-    like = None if form is None else rule(form, network, optimizer)
-    return conversion(rule(name, network, optimizer), like, "converted")
+def converted(name: str, form: str | None, network: str, optimizer: str, text: str = "") -> str:
+    like = None if form is None else rule(form, network, optimizer, text)
+    return conversion(rule(name, network, optimizer, text), like, "converted")
+
+
+def test_the_tables_have_short_names() -> None:
+    for short, long in (("table3", "mup"), ("table8", "mup_table8"), ("table9", "mup_table9")):
+        first, second = (converted("mup_table9", form, "gpt", "adamw") for form in (short, long))
+        assert first == second.replace(f"in the gauge of {long}", f"in the gauge of {short}")
+
+
+def test_a_form_may_know_less_than_the_network_has() -> None:
+    """Of the rule whose form it is only factors count: that it says nothing of experts is no matter."""
+    text = converted("moe_mup", "table8", "moe_gpt", "adamw", "use std.moe\n")
+    assert "tensor output" in text
+    assert_same("moe_mup", "converted", "moe_gpt", "adamw", "use std.moe\n" + text)
+
+
+def test_two_factors_of_one_tensor_are_two() -> None:
+    """A clause for all and one more for some multiply: they are not one clause for both."""
+    text = (
+        "rule ntp extends mup for adamw { tensor * { scale ~ 1/sqrt(fan_in) }  tensor output { scale ~ 1/fan_in } }\n"
+    )
+    assert_same("ntp", "converted", "mlp", "adamw", text + converted("ntp", None, "mlp", "adamw", text))
+
+
+def test_what_is_no_product_of_powers_is_refused() -> None:
+    """u-muP's residual factors are sums over layers: their order is a power, they are not."""
+    with pytest.raises(ScalecError) as raised:
+        converted("umup", None, "umup_gpt", "adamw", "use std.umup\n")
+    assert [d.code.id for d in raised.value.diagnostics] == ["SC512"]
 
 
 @pytest.mark.slow
