@@ -15,12 +15,15 @@ use std.mssp
 use std.networks
 use std.regimes
 """
-CASES = [
+LARGE = [
     ("mup", "gpt", "adamw", "width"),
     ("mup", "llama", "adamw", "gqa_width"),
     ("mup", "gpt", "sgd", "head_dim"),
-    ("moe_mup", "moe_mlp", "sgd", "fine_grained"),
     ("moe_mup", "moe_gpt", "adamw", "proportional"),
+]
+CASES = [
+    pytest.param("moe_mup", "moe_mlp", "sgd", "fine_grained"),
+    *(pytest.param(*case, marks=pytest.mark.slow) for case in LARGE),
 ]
 
 
