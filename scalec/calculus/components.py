@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 
-from scalec.calculus.words import Copies, Deps, History, Part, Word, history
+from scalec.calculus.words import Copies, Deps, History, Part, Word, as_common, history
 from scalec.symbolic.dominance import Cell, Magnitude
 
 
@@ -139,20 +139,11 @@ def union(*vectors: Iterable[Component]) -> Vector:
 
 def _covers(big: Component, small: Component) -> bool:
     if big.history is not small.history:
-        if not _as_common(big.deps, small.deps):
+        if not as_common(big.deps, small.deps):
             return False
-        if not all(_as_common(a.below, b.below) for a, b in zip(big.word, small.word, strict=True)):
+        if not all(as_common(a.below, b.below) for a, b in zip(big.word, small.word, strict=True)):
             return False
     return _exceeds(big, small)
-
-
-def _as_common(big: Deps, small: Deps) -> bool:
-    """Idiosyncratic along no other axis, and what differs along a compared one is not lost beside what does not."""
-    return big <= small and not _compared(small - big)
-
-
-def _compared(axes: Deps) -> bool:
-    return any(axis.compared for axis in axes)
 
 
 def _exceeds(big: Component, small: Component) -> bool:
@@ -160,106 +151,6 @@ def _exceeds(big: Component, small: Component) -> bool:
     if not small.order <= big.order:
         return False
     return not big.order <= small.order or big.order.simplicity <= small.order.simplicity
-
-
-def prune(vector: Vector) -> Vector:
-    """Drop what stays below another of the same part whatever it still gains (`History.gains`).
-
-    Another one offers its order and its deps; and if their words begin alike, all that popping those
-    letters brings as well. Of two that would drop each other the first stays.
-    """
-    return vector[0].order.cell.once(_pruned, vector) if len(vector) > 1 else vector
-
-
-def _pruned(vector: Vector) -> Vector:
-    offers = _Offers(vector)
-    left = [(i, c) for i, c in enumerate(vector) if not offers.beat(i, c)]
-    wanted = {start for _, c in left for start, _ in c.history.to_come}
-    alike: dict[History, list[Offer]] = {}
-    for i, c in enumerate(vector):
-        for start in c.history.starts:
-            if start in wanted:
-                alike[start] = _best(alike.get(start, []), (c.order, i))
-    return tuple(c for i, c in left if not _matched(i, c, alike))
-
-
-Offer = tuple[Magnitude, int]  # an order, and the first component of the vector that has it
-
-
-class _Offers:
-    """The orders that components of a vector offer, by part and deps.
-
-    Idiosyncratic along fewer axes than these, a component gains the square root of their counts in sums. `plain` are
-    those that gain nothing themselves: of the largest order one stays, in a direction that is seldom a weight's own.
-    """
-
-    def __init__(self, vector: Vector) -> None:
-        self.vector = vector
-        self.made: dict[Part, dict[Deps, list[Offer]]] = {"init": {}, "delta": {}}
-        self.plain: dict[Part, dict[Deps, list[Offer]]] = {"init": {}, "delta": {}}
-        self.met: dict[tuple[Part, Deps], tuple[list[Offer], list[Offer]]] = {}
-        for i, c in enumerate(vector):
-            past = c.history
-            for found in (self.made,) if past.gaining else (self.made, self.plain):
-                found[past.part][past.deps] = _best(found[past.part].get(past.deps, []), (c.order, i))
-
-    def beat(self, i: int, c: Component) -> bool:
-        """Whether one of them is larger than `c` ever gets, or as large and plain; if both are, an earlier one."""
-        met = self.met.get((c.part, c.deps))
-        if met is None:
-            met = self.met[c.part, c.deps] = self._against(self.made, c), self._against(self.plain, c)
-        peaks = [c.order * gain for gain in c.history.peaks]
-        larger, plain = met
-        for order, _ in larger:
-            if all(peak <= order for peak in peaks) and not order <= c.order:
-                return True
-        for order, first in plain:
-            if all(peak <= order for peak in peaks) and (first < i or not self._mutual(self.vector[first], c)):
-                return True
-        return False
-
-    def _against(self, made: dict[Part, dict[Deps, list[Offer]]], c: Component) -> list[Offer]:
-        """What a component with the deps of `c` is held against."""
-        found: list[Offer] = []
-        for other, offers in made[c.part].items():
-            for order, first in () if _compared(c.deps - other) else offers:
-                found = _best(found, (_less(order, other - c.deps), first))
-        return found
-
-    def _mutual(self, other: Component, c: Component) -> bool:
-        return not _compared(other.deps - c.deps) and other.order <= _less(c.order, c.deps - other.deps)
-
-
-def _matched(i: int, c: Component, alike: dict[History, list[Offer]]) -> bool:
-    """Whether one whose word begins alike stays as large as `c` once the letters that both have are popped."""
-    for start, gains in c.history.to_come:
-        for order, first in alike[start]:
-            smaller = c.order <= order and (first < i or not order <= c.order)
-            if smaller and all(c.order * gain <= order for gain in gains):
-                return True
-    return False
-
-
-def _best(offers: list[Offer], new: Offer) -> list[Offer]:
-    """Those that no other exceeds; of equal ones the first."""
-    if any(new[0] <= order for order, _ in offers):
-        return offers
-    return [*(old for old in offers if not old[0] <= new[0]), new]
-
-
-def _less(order: Magnitude, axes: Deps) -> Magnitude:
-    for axis in axes:
-        order = order / axis.count.root
-    return order
-
-
-def joined(before: Vector, after: Vector) -> Vector:
-    """The next state of an iteration: `after`, and of `before` what makes no part of it larger.
-
-    Among directions that tie, pruning keeps one; which one must not depend on the round.
-    """
-    old = (c for c in before if any(c.part == a.part and c.order <= a.order for a in after))
-    return prune(union(old, after))
 
 
 def size(cell: Cell, vector: Iterable[Component]) -> Magnitude | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scalec.calculus import transfer
-from scalec.calculus.components import Component, Vector, aligned, dot, prune, scalars, sum_over, union
+from scalec.calculus.components import Component, Vector, aligned, dot, scalars, sum_over, union
+from scalec.calculus.pruning import prune
 from scalec.calculus.weights import Direction, Matrix
 from scalec.calculus.world import World
 from scalec.program.ops import Dot, Mix

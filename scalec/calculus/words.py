@@ -35,6 +35,15 @@ Deps = frozenset[Copies]
 NOWHERE: Deps = frozenset()
 
 
+def as_common(big: Deps, small: Deps) -> bool:
+    """Idiosyncratic along no other axis, and what differs along a compared one is not lost beside what does not."""
+    return big <= small and not compared(small - big)
+
+
+def compared(axes: Deps) -> bool:
+    return any(axis.compared for axis in axes)
+
+
 @dataclass(frozen=True, eq=False)
 class Letter:
     """`forward`: this vector is `W v`; `backward`: it is `W^T v`; `mark`: it is `v` times a factor of mean 0.

@@ -10,6 +10,7 @@ SHAPE_CLASSES = ("matrix", "input", "output", "vector", "scalar")
 ROLES = (
     "embedding", "embedding.position", "embedding.label", "readout", "linear",
     "attention.q", "attention.k", "attention.v", "attention.o", "attention.qk_norm.gain",
+    "attention.q_down", "attention.kv_down", "attention.q_rope", "attention.k_rope",
     "mlp.up", "mlp.gate", "mlp.down", "router", "expert.up", "expert.gate", "expert.down",
     "norm.gain", "bias", "patch", "conv", "modulation", "lora.a", "lora.b",
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scalec.calculus import backward, components, forward, rows
+from scalec.calculus import backward, components, forward, pruning, rows
 from scalec.check.report import Report
 from scalec.operands import Operands
 from scalec.pipeline import check_rule
@@ -40,15 +40,17 @@ def test_orders_are_those_without_it(
     def checked() -> Report:
         return check_rule(load_text(TEXT, "pruning.scale"), Operands(rule, network, optimizer), regime)
 
-    pruned, dropped, prune = checked(), 0, components.prune
+    pruned, dropped, prune = checked(), 0, pruning.prune
 
     def whole(vector: components.Vector) -> components.Vector:
         nonlocal dropped
         dropped += len(vector) - len(prune(vector))
         return vector
 
-    for module in (components, forward, backward, rows):
+    for module in (pruning, forward, backward, rows):
         monkeypatch.setattr(module, "prune", whole)
+    for module in (forward, backward):
+        monkeypatch.setattr(module, "on_stream", whole)
     unpruned = checked()
     assert dropped
     assert orders(pruned) == orders(unpruned)

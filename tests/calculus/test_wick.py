@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scalec.calculus.components import Copies, Vector, prune, size, sum_over
+from scalec.calculus.components import Copies, Vector, size, sum_over
+from scalec.calculus.pruning import prune
 from scalec.calculus.transfer import source
 from scalec.calculus.weights import Matrix
 from scalec.symbolic.dominance import Cell

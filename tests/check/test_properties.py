@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from scalec.calculus import backward, components, forward
+from scalec.calculus import backward, forward, pruning
 from scalec.calculus.scaling import Scaling, TensorScaling
 from scalec.check.report import Report, product
 from scalec.check.run import check
@@ -188,7 +188,7 @@ def test_a_rule_that_fails_in_a_narrow_cone_is_refuted_there():
 @pytest.mark.parametrize("name", ["mlp", "mlp sgd", "mlp wrong", "mlp spectral", "tied"])
 def test_pruning_changes_nothing(name, monkeypatch):
     pruned = summary(check(*SUBJECTS[name], GOALS))
-    for module in (forward, backward, components):
+    for module in (forward, backward, pruning):
         monkeypatch.setattr(module, "prune", lambda vector: vector)
     assert summary(check(*SUBJECTS[name], GOALS)) == pruned
 

@@ -83,8 +83,10 @@ class Interpreter:
             case ops.Multiply(_, x, y):
                 return v[x] * v[y]
             case ops.Dot(out, x, y):
-                options = self.regions[out.removesuffix(".dots")]
-                return self._turned(v[x], options) @ self._turned(v[y], options).transpose(-1, -2)
+                options = self.regions[out.rpartition(".")[0]]
+                if options["rope"] or out.endswith(".turned"):
+                    return self._turned(v[x], options) @ self._turned(v[y], options).transpose(-1, -2)
+                return v[x] @ v[y].transpose(-1, -2)
             case ops.Softmax(out, x):
                 above = torch.ones(v[x].shape[-2:]).triu(1).bool()
                 causal = self.regions[out.removesuffix(".weights")]["causal"]
@@ -104,8 +106,6 @@ class Interpreter:
 
     def _turned(self, x: Tensor, options: Mapping[str, object]) -> Tensor:
         """Queries or keys `[..., T, D]`, each pair of coordinates as a complex number turned by its position."""
-        if not options["rope"]:
-            return x
         base, pairs = self._size(options["rope_base"]), x.shape[-1] // 2  # type: ignore[arg-type]
         angles = torch.arange(x.shape[-2])[:, None] * base ** (-torch.arange(pairs).double() / pairs)
         halves = options["rope_layout"] == "halves"

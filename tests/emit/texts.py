@@ -149,6 +149,27 @@ network tiny_tied {
 }
 """
 
+LATENT = """
+rule loud_latent extends loud {
+  tensor bias              { scale = 5/8;  init = normal;  init.std = 1/2 }
+  tensor attention.kv_down { scale = 3/2 }
+  tensor attention.k_rope  { scale = 2/3 }
+}
+network tiny_latent {
+  dims  N, L, H = N/8, Rq = N/2, Rkv = N/4
+  fixed V = 32, T = 12
+  embed(vocabulary = V, width = N, context = T)
+  repeat L {
+    residual { norm(rms) attention(heads = H, head_dim = 6, q_rank = Rq, kv_rank = Rkv, rope_dim = 4, causal, bias) }
+    residual { norm(rms) mlp(width = 2*N, act = swiglu) }
+  }
+  residual { attention(heads = H, kv_rank = Rkv, rope_dim = 2, rope_layout = pairs, rope_base = 500, causal) }
+  residual { attention(heads = H, kv_rank = Rkv) }
+  norm(rms)
+  readout(V)
+}
+"""
+
 MODIFIED = """
 network modified {
   dims  N, L, H = N/8, r = 2, rho = 1/2
@@ -166,7 +187,7 @@ network modified {
 }
 """
 
-LOUD = {"tiny_mlp": "loud_mlp", "tiny_llama": "loud_llama", "modified": "loud_modified"}
+LOUD = {"tiny_mlp": "loud_mlp", "tiny_llama": "loud_llama", "tiny_latent": "loud_latent", "modified": "loud_modified"}
 NETWORKS = {
     "tiny_gpt": GPT,
     "tiny_mlp": MLP,
@@ -175,6 +196,7 @@ NETWORKS = {
     "two_stacks": TWO_STACKS,
     "tiny_llama": LLAMA,
     "tiny_tied": TIED,
+    "tiny_latent": LATENT,
     "modified": MODIFIED,
 }
 CASES = [(name, rule) for name in NETWORKS for rule in ("mine", LOUD.get(name, "loud"))]

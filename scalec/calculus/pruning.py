@@ -1,0 +1,149 @@
+"""Which components of a vector can be left out. Input: a vector. Output: what of it still matters.
+
+What a component may become is counted against the central limit (`History.gains`): others go through the same weights.
+"""
+
+from __future__ import annotations
+
+from scalec.calculus.components import Component, Vector, union
+from scalec.calculus.words import LETTERS, Deps, History, Part, Word, as_common, compared
+from scalec.symbolic.dominance import Magnitude
+
+
+def prune(vector: Vector) -> Vector:
+    """Drop what stays below another of the same part whatever it still gains (`History.gains`).
+
+    Another one offers its order and its deps; and if their words begin alike, all that popping those
+    letters brings as well. Of two that would drop each other the first stays.
+    """
+    return vector[0].order.cell.once(_pruned, vector) if len(vector) > 1 else vector
+
+
+def _pruned(vector: Vector) -> Vector:
+    offers = _Offers(vector)
+    left = [(i, c) for i, c in enumerate(vector) if not offers.beat(i, c)]
+    wanted = {start for _, c in left for start, _ in c.history.to_come}
+    alike: dict[History, list[Offer]] = {}
+    for i, c in enumerate(vector):
+        for start in c.history.starts:
+            if start in wanted:
+                alike[start] = _best(alike.get(start, []), (c.order, i))
+    return tuple(c for i, c in left if not _matched(i, c, alike))
+
+
+Offer = tuple[Magnitude, int]  # an order, and the first component of the vector that has it
+
+
+class _Offers:
+    """The orders that components of a vector offer, by part and deps.
+
+    Idiosyncratic along fewer axes than these, a component gains the square root of their counts in sums. `plain` are
+    those that gain nothing themselves: of the largest order one stays, in a direction that is seldom a weight's own.
+    """
+
+    def __init__(self, vector: Vector) -> None:
+        self.vector = vector
+        self.made: dict[Part, dict[Deps, list[Offer]]] = {"init": {}, "delta": {}}
+        self.plain: dict[Part, dict[Deps, list[Offer]]] = {"init": {}, "delta": {}}
+        self.met: dict[tuple[Part, Deps], tuple[list[Offer], list[Offer]]] = {}
+        for i, c in enumerate(vector):
+            past = c.history
+            for found in (self.made,) if past.gaining else (self.made, self.plain):
+                found[past.part][past.deps] = _best(found[past.part].get(past.deps, []), (c.order, i))
+
+    def beat(self, i: int, c: Component) -> bool:
+        """Whether one of them is larger than `c` ever gets, or as large and plain; if both are, an earlier one."""
+        met = self.met.get((c.part, c.deps))
+        if met is None:
+            met = self.met[c.part, c.deps] = self._against(self.made, c), self._against(self.plain, c)
+        peaks = [c.order * gain for gain in c.history.peaks]
+        larger, plain = met
+        for order, _ in larger:
+            if all(peak <= order for peak in peaks) and not order <= c.order:
+                return True
+        for order, first in plain:
+            if all(peak <= order for peak in peaks) and (first < i or not self._mutual(self.vector[first], c)):
+                return True
+        return False
+
+    def _against(self, made: dict[Part, dict[Deps, list[Offer]]], c: Component) -> list[Offer]:
+        """What a component with the deps of `c` is held against."""
+        found: list[Offer] = []
+        for other, offers in made[c.part].items():
+            for order, first in () if compared(c.deps - other) else offers:
+                found = _best(found, (_less(order, other - c.deps), first))
+        return found
+
+    def _mutual(self, other: Component, c: Component) -> bool:
+        return not compared(other.deps - c.deps) and other.order <= _less(c.order, c.deps - other.deps)
+
+
+def _matched(i: int, c: Component, alike: dict[History, list[Offer]]) -> bool:
+    """Whether one whose word begins alike stays as large as `c` once the letters that both have are popped."""
+    for start, gains in c.history.to_come:
+        for order, first in alike[start]:
+            smaller = c.order <= order and (first < i or not order <= c.order)
+            if smaller and all(c.order * gain <= order for gain in gains):
+                return True
+    return False
+
+
+def _best(offers: list[Offer], new: Offer) -> list[Offer]:
+    """Those that no other exceeds; of equal ones the first."""
+    if any(new[0] <= order for order, _ in offers):
+        return offers
+    return [*(old for old in offers if not old[0] <= new[0]), new]
+
+
+def _less(order: Magnitude, axes: Deps) -> Magnitude:
+    for axis in axes:
+        order = order / axis.count.root
+    return order
+
+
+def joined(before: Vector, after: Vector) -> Vector:
+    """The next state of an iteration: `after`, and of `before` what makes no part of it larger.
+
+    Among directions that tie, pruning keeps one; which one must not depend on the round.
+    """
+    old = (c for c in before if any(c.part == a.part and c.order <= a.order for a in after))
+    return prune(union(old, after))
+
+
+def on_stream(vector: Vector) -> Vector:
+    """The same on a residual stream, where every component also goes around each block.
+
+    What a block made of `v` comes back as `v` only through the same block, by the square of its factor; and `v` itself
+    is there, having gone around. It goes where `v` is no smaller than what would come back.
+    """
+    return vector[0].order.cell.once(_around, vector) if len(vector) > 1 else vector
+
+
+def _around(vector: Vector) -> Vector:
+    left = dict.fromkeys(vector)
+    begun: dict[tuple[Part, Word], list[Component]] = {}
+    for c in vector:
+        for j in range(1, len(c.word) + 1):
+            begun.setdefault((c.part, c.word[:j]), []).append(c)
+    for c in reversed(vector):
+        if any(
+            _is_there(c, j, v)
+            for j in range(1, len(c.history.gains))
+            for v in begun.get((c.part, c.word[j:]), ())
+            if v in left
+        ):
+            del left[c]
+    return tuple(left)
+
+
+def _is_there(c: Component, popped: int, v: Component) -> bool:
+    """Whether `v` is what remains of `c` without its first letters, and as large."""
+    rest = c.word[popped:]
+    whole = v.word == rest and v.history.root == c.history.root
+    forgotten = sum(letter.direction != "mark" for letter in c.word) == LETTERS
+    return (
+        v is not c
+        and (whole or forgotten)
+        and as_common(v.deps, c.word[popped - 1].below)
+        and c.order * c.history.gains[popped] <= v.order
+    )
