@@ -1,0 +1,64 @@
+"""Derived, printed, read back, checked, and proved equal to the pack of the paper: as functions of every free size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scalec.deriving import Asked, derive_rule
+from scalec.diagnostics import ScalecError
+from scalec.gauging import equivalence
+from scalec.operands import Operands
+from scalec.pipeline import run_checks
+from scalec.resolve.load import load_text
+
+PACKS = "".join(f"use std.{p}\n" for p in ("mup", "completed_p", "supar", "lora", "muon_mup"))
+# What a derivation leaves to a convention is kept as the packs have it; one epsilon of a paper is refuted by its pack.
+TEXT = f"""{PACKS}
+rule decay     {{ tensor * {{ wd ~ 1 }} }}
+rule split     {{ tensor * {{ optimizer = adamw }}  tensor matrix {{ optimizer = muon }} }}
+rule corrected extends completed_p {{ tensor norm.gain not in repeat {{ eps ~ 1/fan_out }} }}
+"""
+# Network, optimizers, regime, what is kept, the pack.
+CASES = [
+    ("mlp", "sgd", "width", None, "mup"),
+    ("mlp", "adam", "width", "decay", "mup"),
+    ("mlp", "adamw", "width", None, "mup_table8"),
+    ("gpt", "adamw", "head_dim", None, "mup"),
+    ("gpt", "adamw", "head_dim + depth", None, "corrected"),
+    ("sparse_gpt", "adamw", "head_dim + sparser", "decay", "supar"),
+    ("mlp", "muon + adamw", "width", "split", "muon_mup"),
+]
+
+
+def said(network: str, team: str, text: str, pack: str, folder: Path) -> str:
+    """What `equiv` says of a printed rule and a pack."""
+    (folder / "case.scale").write_text(TEXT, encoding="utf-8")
+    derived = load_text(text, "derived.scale", folder)
+    theirs = load_text(TEXT + "use std.mup_table8\n", "case.scale", folder)
+    return equivalence((derived, Operands("derived", network, team)), (theirs, Operands(pack, network, team)))
+
+
+def printed(network: str, team: str, regime: str, keep: str | None) -> str:
+    return derive_rule(load_text(TEXT, "case.scale"), Asked(Operands(keep, network, team), regime))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "team", "regime", "keep", "pack"), CASES)
+def test_what_is_derived_is_the_pack(
+    network: str, team: str, regime: str, keep: str | None, pack: str, tmp_path: Path
+) -> None:
+    text = printed(network, team, regime, keep)
+    assert f"derived and {pack} are the same rule" in said(network, team, text, pack, tmp_path)
+    runs = list(run_checks(load_text(text, "derived.scale", tmp_path)))
+    assert runs
+    assert [d.message for run in runs for d in run.diagnostics] == []
+
+
+def test_another_pack_is_seen_to_differ(tmp_path: Path) -> None:
+    text = printed("mlp", "adam", "width", None)
+    with pytest.raises(ScalecError) as raised:
+        said("mlp", "adam", text, "mup", tmp_path)
+    [found] = raised.value.diagnostics
+    assert "`wd` of `hidden`" in "\n".join((found.message, *found.notes))
