@@ -76,13 +76,15 @@ def infer(
 ) -> Regime | None:
     """The one regime of the `under` clauses that fits what moved between base and targets; None where there are none.
 
-    `arounds` are what surrounds the clauses, and what to call these. Regimes that fit and under which the same
-    clauses hold are one. Raises ScalecError where no regime fits, or several do.
+    `arounds` are what surrounds the clauses, and what to call these. The base itself among the targets says nothing.
+    Regimes that fit and under which the same clauses hold are one. Raises ScalecError where no regime fits, or several
+    do.
     """
     found = dict.fromkeys(r for around, _ in arounds for group in around.under for r in map(regime_of, group))
     if not found:
         return None
-    fitting = [r for r in found if targets and all(fits(r, program, base, sizes) for sizes in targets)]
+    moved = [sizes for sizes in targets if any(sizes[d] != base[d] for d in sizes if d in base)]
+    fitting = [r for r in found if moved and all(fits(r, program, base, sizes) for sizes in moved)]
     held = {r: [name for around, name in arounds if around.under and holds(around, r, program)] for r in found}
     if fitting and all(held[r] == held[fitting[0]] for r in fitting):
         return fitting[0]

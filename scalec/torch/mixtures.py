@@ -85,7 +85,7 @@ class Inside:
 
     @cached_property
     def met(self) -> Tensor:
-        """Which copies a row meets, [rows, copies]: those of the highest scores."""
+        """Which copies a row meets, [rows, copies]: those of the highest scores. Biases of the choice are not read."""
         active = self.size(self.mixture.copies.count)
         scores = next(self.values[op.out] for op in self.mixture.maps if op.rows)
         chosen = scores.topk(active, dim=1).indices

@@ -153,6 +153,10 @@ def test_nothing_fits_where_nothing_named_moved_or_not_in_every_size(at: tuple[s
     assert said(lambda: planned(*at)) == ["SC409 no regime that the rule names fits what moved from the base"]
 
 
+def test_the_base_beside_what_moved_fits_as_that_does() -> None:
+    assert planned("N=64", "N=128").regime == planned("N=128").regime == "width"
+
+
 def test_nested_regimes_must_all_hold() -> None:
     text = "rule mine extends mup { base N = 64, L = 2  under width { tensor readout under depth { init = zero } } }"
     assert [planned("N=128", regime=r, text=text).tensor["readout"].init.word for r in ("width", "width + depth")] == [
