@@ -20,7 +20,7 @@ from scalec.symbolic.text import plain
 if TYPE_CHECKING:
     import sympy  # type: ignore[import-untyped]
 
-MOST_ROOTS = 12  # the root of an unknown that an equation may take, and the degree it may have then
+HIGHEST = 4  # degree of an equation, in a root of its unknown that makes it a polynomial: more is not even expanded
 Solution = Mapping[Symbol, Formula]
 
 
@@ -123,17 +123,17 @@ def _polynomial(equation: Formula, unknown: Symbol) -> Solutions:
     world = _World((unknown,))
     root = sympy.Symbol("t", positive=True)
     degree = lcm(*(e.denominator for e in _exponents(equation, unknown)))
-    if degree > MOST_ROOTS:
+    if degree * _degree(equation, unknown) > HIGHEST:
         raise NoClosedFormError
     expression = _to_sympy(equation, unknown, root**degree, world)
     above, _ = sympy.fraction(sympy.together(expression - 1))
     if root not in above.free_symbols:
-        return Solutions((), () if sympy.simplify(above) != 0 else (unknown,))
+        return Solutions((), () if sympy.expand(above) != 0 else (unknown,))
     try:
         polynomial = sympy.Poly(sympy.expand(above), root)
     except sympy.PolynomialError:
         raise NoClosedFormError from None
-    if polynomial.degree() > MOST_ROOTS or root in polynomial.free_symbols_in_domain:
+    if root in polynomial.free_symbols_in_domain:
         raise NoClosedFormError
     roots = sympy.roots(polynomial, cubics=False, quartics=False)
     if sum(roots.values()) < polynomial.degree():
@@ -153,6 +153,16 @@ def _exponents(formula: Formula, unknown: Symbol) -> list[Fraction]:
             elif isinstance(atom, Sum) and _has(atom, (unknown,)):
                 found += _exponents(atom, unknown)
     return found
+
+
+def _degree(formula: Formula, unknown: Symbol) -> Fraction:
+    """At most of this degree in the unknown, once what it divides is multiplied out."""
+    if isinstance(formula, Sum):
+        above = max(_degree(term, unknown) for term in formula.terms)
+        return above * (2 if any(e < 0 for e in _exponents(formula, unknown)) else 1)
+    inner = (abs(e) * (1 if atom == unknown else _degree(_of_atom(atom), unknown)) for atom, e in formula.factors
+             if isinstance(atom, Symbol | Sum) and _has(_of_atom(atom), (unknown,)))  # fmt: skip
+    return sum(inner, Fraction(0))
 
 
 def _to_sympy(formula: Formula, unknown: Symbol, value: Any, world: _World) -> Any:

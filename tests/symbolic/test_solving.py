@@ -121,6 +121,15 @@ def test_what_is_not_looked_for(equation: Formula) -> None:
         solve([equation], (X,))
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("power", [5, 60])
+def test_what_would_be_large_is_not_even_expanded(power: int) -> None:
+    long = f.mul(*(f.add(x(), f.symbol("size", f"N{i}")) for i in range(power)))
+    for equation in (long, f.divide(f.power(f.add(x(), N), power), f.add(UNIT, x()))):
+        with pytest.raises(NoClosedFormError):
+            solve([equation], (X,))
+
+
 def test_a_system_of_other_forms_is_not_looked_for() -> None:
     with pytest.raises(NoClosedFormError):
         solve([f.add(x(), y()), f.mul(x(), y())], (X, Y))
