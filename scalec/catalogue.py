@@ -14,7 +14,7 @@ LIMIT = Code(
     "SC102",
     "limit",
     "error",
-    "A file is at most 128 kB and 10,000 words; brackets nest at most 64 deep, operations 200. A number has at most "
+    "A file is at most 128 kB and 14,000 words; brackets nest at most 64 deep, operations 200. A number has at most "
     "40 digits and a power of ten up to 300; an exponent is at most 100 in size, its denominator at most a million. "
     "A rule has at most 50 generations of ancestors, a file uses at most 200 others, a network has at most 200 sizes.",
 )

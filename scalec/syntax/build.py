@@ -307,7 +307,8 @@ class Builder:
         digits, _, exponent = text.lower().partition("e")
         if len(digits) > DIGITS or len(exponent) > DIGITS or abs(int(exponent or 0)) > DECIMAL_EXPONENT:
             notes = (f"a number has at most {DIGITS} digits and a power of ten up to {DECIMAL_EXPONENT}",)
-            self.reporter.fail(LIMIT, "this number is too long or too large", span, notes=notes)
+            self.reporter.report(LIMIT, "this number is too long or too large", span, notes=notes)
+            text = "1"
         return nodes.Number(text, span=span)
 
     def name(self, span: Span, path: nodes.Path) -> nodes.Name:

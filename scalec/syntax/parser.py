@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import stat
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -30,7 +31,7 @@ from scalec.syntax.build import MISTAKES, build
 from scalec.syntax.mistakes import Place, explain, found_at
 
 SIZE = 128 * 1024
-WORDS = 10_000
+WORDS = 14_000
 NESTING = 64
 DECLARATIONS = 2000  # beyond which only the first mistake of a file is told
 WORD = re.compile(r'#[^\n]*|"[^"\n]*"|\w+|[^\w\s]')
@@ -73,8 +74,8 @@ def parse(source: Source) -> nodes.File:
     _check_text(source)
     try:
         return cast(nodes.File, _parse("start", _all(source)))
-    except ScalecError as error:
-        raise ScalecError(_mistakes_by_declaration(source) or error.diagnostics) from None
+    except _Broken as error:
+        raise ScalecError(_mistakes_by_declaration(source, error.at) or error.diagnostics) from None
 
 
 def parse_expression(source: Source) -> nodes.Expr:
@@ -119,6 +120,14 @@ def _check_text(source: Source) -> None:
         raise _failure(LIMIT, f"`{source.name}` has more than {WORDS} words and signs")
     if (zero := source.text.find("\0")) >= 0:
         raise _failure(NOT_TEXT, "a NUL byte: this is not a text file", Span(source, zero, zero + 1))
+
+
+class _Broken(ScalecError):
+    """The text stopped to parse; `at` is where the first bracket stands that is still open, else where it stopped."""
+
+    def __init__(self, diagnostic: Diagnostic, at: int) -> None:
+        super().__init__([diagnostic])
+        self.at = at
 
 
 def _failure(code: Code, message: str, span: Span | None = None, *, note: str = "") -> ScalecError:
@@ -242,7 +251,8 @@ class _Pass:
         if word.text in CLOSING:
             self.open.append(word)
             if len(self.open) > NESTING:
-                raise _failure(LIMIT, f"nested more than {NESTING} brackets deep", word.span)
+                message = f"nested more than {NESTING} brackets deep"
+                raise _Broken(Diagnostic(LIMIT, message, word.span), self.open[0].span.start)
         elif self.open and word.text == CLOSING[self.open[-1].text]:
             self.open.pop()
 
@@ -253,7 +263,7 @@ class _Pass:
             expected=self._expected(),
             open=tuple(word.span for word in self.open),
         )
-        return ScalecError([explain(place)])
+        return _Broken(explain(place), (place.open[0] if place.open else span).start)
 
     def _expected(self) -> frozenset[str]:
         """What could have followed the words read: symbols and keywords as written, and NAME,
@@ -290,10 +300,12 @@ def _check_powers(words: list[_Word], reporter: Reporter) -> None:
         )
 
 
-def _mistakes_by_declaration(source: Source) -> list[Diagnostic]:
-    """Every declaration of a text that does not parse is tried alone: a mistake in one of them hides
-    none in the others. One begins at a keyword at the start of a line."""
+def _mistakes_by_declaration(source: Source, at: int) -> list[Diagnostic]:
+    """The declarations from the broken one on are tried alone: a mistake in one of them hides none in the others.
+    One begins at a keyword at the start of a line. The one before `at` may be the broken one: `law l = N +` takes
+    the first word of the next for a name."""
     starts = [0, *(match.start() for match in DECLARATION.finditer(source.text)), len(source.text)]
+    starts = starts[max(0, bisect_right(starts, at) - 2) :]
     found: list[Diagnostic] = []
     if not 2 < len(set(starts)) <= DECLARATIONS:
         return found  # one declaration: trying it again says nothing new
