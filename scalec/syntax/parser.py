@@ -74,7 +74,7 @@ def parse(source: Source) -> nodes.File:
     _check_text(source)
     try:
         return cast(nodes.File, _parse("start", _all(source)))
-    except _Broken as error:
+    except _BrokenError as error:
         raise ScalecError(_mistakes_by_declaration(source, error.at) or error.diagnostics) from None
 
 
@@ -122,7 +122,7 @@ def _check_text(source: Source) -> None:
         raise _failure(NOT_TEXT, "a NUL byte: this is not a text file", Span(source, zero, zero + 1))
 
 
-class _Broken(ScalecError):
+class _BrokenError(ScalecError):
     """The text stopped to parse; `at` is where the first bracket stands that is still open, else where it stopped."""
 
     def __init__(self, diagnostic: Diagnostic, at: int) -> None:
@@ -252,7 +252,7 @@ class _Pass:
             self.open.append(word)
             if len(self.open) > NESTING:
                 message = f"nested more than {NESTING} brackets deep"
-                raise _Broken(Diagnostic(LIMIT, message, word.span), self.open[0].span.start)
+                raise _BrokenError(Diagnostic(LIMIT, message, word.span), self.open[0].span.start)
         elif self.open and word.text == CLOSING[self.open[-1].text]:
             self.open.pop()
 
@@ -263,7 +263,7 @@ class _Pass:
             expected=self._expected(),
             open=tuple(word.span for word in self.open),
         )
-        return _Broken(explain(place), (place.open[0] if place.open else span).start)
+        return _BrokenError(explain(place), (place.open[0] if place.open else span).start)
 
     def _expected(self) -> frozenset[str]:
         """What could have followed the words read: symbols and keywords as written, and NAME,

@@ -55,7 +55,7 @@ def changes(found: Reached) -> dict[str, set[str]]:
     return {m.told[0]: {p for c in found.problem.changes if c.means is m for p in c.tensors} for m in PREFERENCE}
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.slow), "adam"])
 @pytest.mark.parametrize("regime", list(GROWTH))
 def test_the_levers_of_the_paper_are_found_again(regime: str, optimizer: str, bare: Path) -> None:
     """A router at zero, a louder draw of what is summed, one draw for all experts: each in its own regime."""
