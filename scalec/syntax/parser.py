@@ -28,6 +28,7 @@ from scalec.resources import data_folder
 from scalec.source import Source, Span
 from scalec.syntax import nodes
 from scalec.syntax.build import MISTAKES, build
+from scalec.syntax.mistakes import DECLARATIONS as BEGINNINGS
 from scalec.syntax.mistakes import Place, explain, found_at
 
 SIZE = 128 * 1024
@@ -35,7 +36,7 @@ WORDS = 14_000
 NESTING = 64
 DECLARATIONS = 2000  # beyond which only the first mistake of a file is told
 WORD = re.compile(r'#[^\n]*|"[^"\n]*"|\w+|[^\w\s]')
-DECLARATION = re.compile(r'^(?:use|dim|regime|network|optimizer|rule|law|check)[ \t]+["\w]', re.MULTILINE)
+DECLARATION = re.compile(rf'^(?:{"|".join(BEGINNINGS)})[ \t]+["\w]', re.MULTILINE)
 STARTS = ["start", "expression", "sizes", "ref", "joint"]
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 
