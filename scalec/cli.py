@@ -197,13 +197,14 @@ def equiv(
     network: Network = None, optimizer: Optimizer = None,
     absolute: Annotated[bool, typer.Option("--absolute", help="Compare values, and not only how they move.")] = False,
     base: BaseSizes = None,
+    regime: Annotated[str, typer.Option(help="Compare orders, as sizes grow in this regime alone.")] = "",
 ) -> None:  # fmt: skip
     """Prove that two rules are the same up to gauge on a network, or say where they differ."""
     with _findings(Report.text):
         from scalec.gauging import equivalence
 
         rules = _of_rules(first, second, network, optimizer)
-        typer.echo(equivalence(*rules, absolute=absolute, base=base or ""), nl=False)
+        typer.echo(equivalence(*rules, absolute=absolute, base=base or "", regime=regime), nl=False)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from typing import cast
 
 from scalec import catalogue as codes
 from scalec.calculus.scaling import Decay
+from scalec.calculus.world import settled
 from scalec.derive.compare import Difference, differences, told
 from scalec.derive.convert import Converted, converted_text
 from scalec.derive.gauge import Form, Gauges, TensorForm, moves
@@ -26,10 +27,12 @@ from scalec.plan.orders import family_of
 from scalec.plan.regimes import regime_of
 from scalec.program.program import Program
 from scalec.resolve.load import Workspace
+from scalec.source import Source
 from scalec.symbolic.dominance import Cell, NotMonomialError, UndecidedError
-from scalec.symbolic.formula import UNIT, ZERO, Formula, Symbol, divide, mul, substitute, symbol, symbols
+from scalec.symbolic.formula import UNIT, ZERO, Formula, Symbol, divide, mul, power, substitute, symbol, symbols
 from scalec.symbolic.order import Order, Regime
 from scalec.symbolic.text import plain
+from scalec.syntax.parser import parse_regime
 from scalec.syntax.printer import ref_text
 
 NAMES = ("A", "B")
@@ -68,21 +71,25 @@ def pair(first: tuple[Workspace, Operands], second: tuple[Workspace, Operands]) 
 
 
 def equivalence(
-    first: tuple[Workspace, Operands], second: tuple[Workspace, Operands], *, absolute: bool = False, base: str = ""
-) -> str:
+    first: tuple[Workspace, Operands], second: tuple[Workspace, Operands], *, absolute: bool = False, base: str = "",
+    regime: str = "",
+) -> str:  # fmt: skip
     """A sentence that the two are one rule. Raises ScalecError where they are not, with where and by how much.
 
-    `absolute`: values are compared, and not only how they move from whatever base.
+    `absolute`: values are compared, and not only how they move from whatever base. `regime`: orders are, as sizes
+    grow in it alone.
     """
     rules = pair(first, second)
+    if regime:
+        return _along(rules, first, second, regime)
     sizes = sizes_of("--base", base, {}, Reporter()) if absolute else None
     names = [operands.rule or name for (_, operands), name in zip((first, second), NAMES, strict=True)]
     gauges = Gauges(rules.program)
     forms = [form_of(subject, sizes) for subject in (rules.first, rules.second)]
     found = [(d, "") for d in differences(gauges, *forms)]
-    for regime in rules.regimes:
-        under = differences(gauges, *(form_of(subject, sizes, regime) for subject in (rules.first, rules.second)))
-        found += [(d, f"under {regime.name}, ") for d in under if d not in (known for known, _ in found)]
+    for named in rules.regimes:
+        under = differences(gauges, *(form_of(subject, sizes, named) for subject in (rules.first, rules.second)))
+        found += [(d, f"under {named.name}, ") for d in under if d not in (known for known, _ in found)]
     on = f"on {rules.program.name} for {' + '.join(rules.first.team)}"
     notes = () if absolute else tuple(_where_it_stays(rules, names))
     if found:
@@ -100,6 +107,45 @@ def equivalence(
     same = "up to gauge" if moved else "number by number"
     said = "".join(f"  note: {note}\n" for note in notes)
     return f"{names[0]} and {names[1]} are the same rule {on}, {same}\n{''.join(moved)}{said}"
+
+
+def _along(
+    rules: Pair, first: tuple[Workspace, Operands], second: tuple[Workspace, Operands], regime: str
+) -> str:  # fmt: skip
+    """The same of the orders under one regime: two rules that differ elsewhere may be one there."""
+    reporter = Reporter()
+    growth = Chooser(first[0], reporter).regime(parse_regime(Source("--regime", regime)))
+    reporter.stop_on_errors()
+    assert growth is not None
+    names = [operands.rule or name for (_, operands), name in zip((first, second), NAMES, strict=True)]
+    forms = (form_of(subject, regime=growth) for subject in (rules.first, rules.second))
+    try:
+        one, other = (_orders(form, rules.program, growth) for form in forms)
+    except (NotMonomialError, UndecidedError):
+        reporter.fail(codes.NO_ORDER, f"not every attribute has one order under {growth.name}")
+    found = list(differences(Gauges(rules.program), one, other))
+    on = f"on {rules.program.name} for {' + '.join(rules.first.team)} under {growth.name}"
+    if not found:
+        return f"{names[0]} and {names[1]} are the same rule {on}, in all orders\n"
+    texts = [told(d, names) for d in found]
+    message = f"{names[0]} and {names[1]} are different rules {on}: {_but(found)}{texts[0]}"
+    reporter.fail(codes.NOT_EQUIVALENT, message, notes=texts[1:])
+
+
+def _orders(form: Form, program: Program, regime: Regime) -> Form:
+    """Every number as a monomial in the scales of a regime."""
+    cell = Cell(regime)
+
+    def order(formula: Formula) -> Formula:
+        if formula == ZERO:
+            return ZERO
+        powers = cell.order_of(settled(formula, program, regime)).exponent.powers
+        return mul(UNIT, *(power(symbol("ratio", scale), exponent) for scale, exponent in powers))
+
+    tensors = {
+        path: replace(t, numbers={n: order(v) for n, v in t.numbers.items()}) for path, t in form.tensors.items()
+    }
+    return Form(tensors, {site: order(factor) for site, factor in form.sites.items()})
 
 
 def _where_it_stays(rules: Pair, names: Sequence[str]) -> Iterator[str]:

@@ -56,6 +56,29 @@ def test_what_is_derived_is_the_pack(
     assert [d.message for run in runs for d in run.diagnostics] == []
 
 
+EXPERTS = [("sgd", None), ("adam", "decay")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("optimizer", "keep"), EXPERTS)
+@pytest.mark.parametrize("regime", ["fixed_experts", "fine_grained", "proportional"])
+def test_in_its_regime_a_derived_rule_of_experts_is_the_pack(regime: str, optimizer: str, keep: str | None) -> None:
+    """Laws are of one regime there, as the paper's changes of structure are: orders are compared under it."""
+    text = TEXT + "use std.mssp\n"
+    goals = ("maximal_scale_stability", "maximal_update")
+    asked = Asked(Operands(keep, "moe_mlp", optimizer), regime, goals)
+    written = derive_rule(load_text(text, "case.scale"), asked).replace('use "./case.scale"\n', "")
+    ours = load_text(text + written, "case.scale"), Operands("derived", "moe_mlp", optimizer)
+    theirs, mup = (
+        (load_text(text, "case.scale"), Operands(name, "moe_mlp", optimizer)) for name in ("mssp", "moe_mup")
+    )
+    assert equivalence(ours, theirs, regime=regime) == (
+        f"derived and mssp are the same rule on moe_mlp for {optimizer} under {regime}, in all orders\n"
+    )
+    with pytest.raises(ScalecError, match="different rules on moe_mlp"):
+        equivalence(ours, mup, regime=regime)
+
+
 def test_another_pack_is_seen_to_differ(tmp_path: Path) -> None:
     text = printed("mlp", "adam", "width", None)
     with pytest.raises(ScalecError) as raised:
