@@ -13,7 +13,7 @@ from typing import assert_never
 from scalec.calculus import rows, transfer
 from scalec.calculus.components import ABSENT, Vector, changed, initial, size, sum_over, union
 from scalec.calculus.forward import ROUNDS, Drift, Forward, Terms, regrouped, same, shrinks
-from scalec.calculus.pruning import joined, on_stream, prune
+from scalec.calculus.pruning import joined, prune
 from scalec.calculus.structure import Trunk, Weighted
 from scalec.calculus.weights import Pass, Update
 from scalec.program.ops import (
@@ -166,7 +166,6 @@ class Backward:
         for _ in range(ROUNDS):
             given = self._body(op, trunk, stream)
             before, stream = stream, joined(stream, union(d, self._stream(op, trunk, given)))
-            stream = on_stream(stream) if trunk.values else stream
             if same(before, stream):
                 break
         else:

@@ -23,7 +23,7 @@ from scalec.calculus.components import (
     sum_over,
     union,
 )
-from scalec.calculus.pruning import joined, on_stream, prune
+from scalec.calculus.pruning import joined, prune
 from scalec.calculus.structure import Trunk, inputs
 from scalec.calculus.weights import Matrix, Update
 from scalec.calculus.words import Copies, history
@@ -229,7 +229,6 @@ class Forward:
         stream = self.values[op.x]
         for _ in range(ROUNDS):
             before, stream = stream, joined(stream, union(self.values[op.x], *self._round(op, trunk, stream)))
-            stream = on_stream(stream) if trunk.values else stream
             if same(before, stream):
                 break
         else:

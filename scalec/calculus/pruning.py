@@ -6,7 +6,7 @@ What a component may become is counted against the central limit (`History.gains
 from __future__ import annotations
 
 from scalec.calculus.components import Component, Vector, union
-from scalec.calculus.words import LETTERS, Deps, History, Part, Word, as_common, compared
+from scalec.calculus.words import Deps, History, Part, compared
 from scalec.symbolic.dominance import Magnitude
 
 
@@ -108,42 +108,3 @@ def joined(before: Vector, after: Vector) -> Vector:
     """
     old = (c for c in before if any(c.part == a.part and c.order <= a.order for a in after))
     return prune(union(old, after))
-
-
-def on_stream(vector: Vector) -> Vector:
-    """The same on a residual stream, where every component also goes around each block.
-
-    What a block made of `v` comes back as `v` only through the same block, by the square of its factor; and `v` itself
-    is there, having gone around. It goes where `v` is no smaller than what would come back.
-    """
-    return vector[0].order.cell.once(_around, vector) if len(vector) > 1 else vector
-
-
-def _around(vector: Vector) -> Vector:
-    left = dict.fromkeys(vector)
-    begun: dict[tuple[Part, Word], list[Component]] = {}
-    for c in vector:
-        for j in range(1, len(c.word) + 1):
-            begun.setdefault((c.part, c.word[:j]), []).append(c)
-    for c in reversed(vector):
-        if any(
-            _is_there(c, j, v)
-            for j in range(1, len(c.history.gains))
-            for v in begun.get((c.part, c.word[j:]), ())
-            if v in left
-        ):
-            del left[c]
-    return tuple(left)
-
-
-def _is_there(c: Component, popped: int, v: Component) -> bool:
-    """Whether `v` is what remains of `c` without its first letters, and as large."""
-    rest = c.word[popped:]
-    whole = v.word == rest and v.history.root == c.history.root
-    forgotten = sum(letter.direction != "mark" for letter in c.word) == LETTERS
-    return (
-        v is not c
-        and (whole or forgotten)
-        and as_common(v.deps, c.word[popped - 1].below)
-        and c.order * c.history.gains[popped] <= v.order
-    )

@@ -12,12 +12,14 @@ from scalec.resolve.load import load_text
 
 TEXT = """
 use std.mssp
+use std.spectral
 use std.networks
 use std.regimes
 """
 LARGE = [
     ("mup", "gpt", "adamw", "width"),
     ("mup", "llama", "adamw", "gqa_width"),
+    ("spectral", "llama", "adamw", "gqa_width"),
     ("mup", "gpt", "sgd", "head_dim"),
     ("moe_mup", "moe_gpt", "adamw", "proportional"),
 ]
@@ -49,8 +51,6 @@ def test_orders_are_those_without_it(
 
     for module in (pruning, forward, backward, rows):
         monkeypatch.setattr(module, "prune", whole)
-    for module in (forward, backward):
-        monkeypatch.setattr(module, "on_stream", whole)
     unpruned = checked()
     assert dropped
     assert orders(pruned) == orders(unpruned)
