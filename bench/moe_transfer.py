@@ -79,7 +79,7 @@ def report(losses: Mapping[Trial, float]) -> list[str]:
     return [
         f"`examples/moe_gpt.scale` at three sizes: widths {', '.join(map(str, WIDTHS))} with 8, 16 and 32 experts of",
         f"width 64, 2, 4 and 8 of them active. {STEPS} steps of {BATCH} sequences of bytes of the complete",
-        f"Shakespeare, loss on {demo.EVAL_SEQUENCES} held-out sequences in nats per byte, mean over {seeds} seeds.",
+        f"Shakespeare, loss on {demo.EVAL_SEQUENCES} held-out sequences in nats per byte, seeds: {seeds}.",
         "",
         *table(found),
         "",
@@ -92,7 +92,10 @@ def report(losses: Mapping[Trial, float]) -> list[str]:
 
 def sentences(found: Mapping[str, Sequence[Curve]], losses: Mapping[Trial, float]) -> list[str]:
     """For each rule where its best rate went and what the base's costs; how far seeds are apart."""
-    return [*(f"- {fact(rule, lines, 'width')}." for rule, lines in found.items()), f"- {_spread(losses)}."]
+    said = [fact(rule, lines, "width") for rule, lines in found.items()]
+    if len({trial.seed for trial in losses}) > 1:
+        said.append(_spread(losses))
+    return [f"- {sentence}." for sentence in said]
 
 
 def _spread(losses: Mapping[Trial, float]) -> str:
@@ -117,7 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     losses = train(options.seeds, options.workers)
     demo.plot({rule: curves(losses, rule, RULES[0]) for rule in RULES}, RESULTS / "moe_transfer.png")
     title = "Learning-rate transfer where experts and width grow together"
-    write_results("moe_transfer", title, report(losses), ["scalec", "torch"])
+    command = f"bench.moe_transfer --seeds {options.seeds}"
+    write_results("moe_transfer", title, report(losses), ["scalec", "torch"], command)
 
 
 if __name__ == "__main__":
