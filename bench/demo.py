@@ -55,7 +55,7 @@ def read(path: Path) -> dict[Trial, float]:
 def table(found: Mapping[str, Sequence[Curve]], what: str = "width") -> list[str]:
     rates = sorted(next(iter(found.values()))[0].losses)
     rows = [
-        f"| rule | width | {' | '.join(f'2^{rate}' for rate in rates)} | optimum |",
+        f"| rule | {what} | {' | '.join(f'2^{rate}' for rate in rates)} | optimum |",
         "|---" * (len(rates) + 3) + "|",
     ]
     for rule, lines in found.items():
