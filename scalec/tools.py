@@ -5,12 +5,15 @@ Input: texts, operands. Output: texts, or ScalecError. Reading and writing files
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import unified_diff
 
-from scalec.diagnostics import Reporter
+from scalec import catalogue as codes
+from scalec.diagnostics import Reporter, ScalecError
 from scalec.emit.starter import Start, published, starter_text
-from scalec.operands import Chooser, Operands, team_of
+from scalec.operands import Chooser, Operands, Subject, team_of
 from scalec.plan.horizon import with_run_sizes
+from scalec.plan.make import Request, make_plan
 from scalec.resolve.load import Kind, load_standard
 from scalec.resolve.optimizers import resolve_optimizer
 from scalec.source import Source
@@ -51,8 +54,21 @@ def starter(operands: Operands, file: str) -> str:
     found = [workspace.find(kind, name, workspace.main, None, reporter) for kind, name in declared]
     packs = tuple(dict.fromkeys(f.unit for f in found if f))
     checks = published(workspace.units[packs[-1]].checks, rule, network, team)
+    _stop_where_incomplete(subject)
     program = with_run_sizes(subject.program, subject.rule, ())
     return starter_text(Start(rule, network, packs, subject.rule, program, subject.optimizers, checks), file)
+
+
+def _stop_where_incomplete(subject: Subject) -> None:
+    """A rule that says a part, to be combined with one that says the rest, is nothing to begin with alone."""
+    reporter, name = Reporter(), subject.rule.name
+    try:
+        make_plan(subject.program, subject.rule, subject.optimizers, Request(), reporter)
+    except ScalecError as error:
+        unsaid = [d for d in error.diagnostics if d.code == codes.UNCOVERED]
+        if unsaid:
+            how = f"begin with a rule that says the rest; then write `extends THAT, {name}` in the file"
+            raise ScalecError(replace(d, helps=(how,)) for d in unsaid) from None
 
 
 def _usual(chooser: Chooser, rule: nodes.Ref) -> tuple[str, ...]:

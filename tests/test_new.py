@@ -39,10 +39,22 @@ def assert_begins(file: Path, network: str, rule: str, *more: str) -> None:
     assert (file.parent / "out" / "model.py").is_file()
 
 
+PARTS = ("batch_sde", "batch_sde_archscale", "batch_sdew")  # to be laid on top of others
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", published(nodes.RuleDecl))
+@pytest.mark.parametrize("rule", sorted({*published(nodes.RuleDecl)} - {*PARTS}))
 def test_a_file_from_each_rule(rule: str, tmp_path: Path) -> None:
     assert_begins(tmp_path / "my.scale", "gpt", rule)
+
+
+@pytest.mark.parametrize("rule", PARTS)
+def test_what_says_a_part_is_nothing_to_begin_with(rule: str, tmp_path: Path) -> None:
+    result = scalec("new", tmp_path / "my.scale", "--network", "gpt", "--rule", rule)
+    assert result.exit_code == 1
+    assert result.output.startswith(f"error[SC402]: rule `{rule}` does not say")
+    assert f"`extends THAT, {rule}`" in result.output
+    assert not (tmp_path / "my.scale").exists()
 
 
 @pytest.mark.slow
