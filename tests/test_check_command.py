@@ -102,6 +102,7 @@ def test_several_rules_stand_side_by_side() -> None:
     assert text.index("mup on mlp") < text.index("sp on mlp")
 
 
+@pytest.mark.slow
 def test_where_directions_matter_each_row_says_where(tmp_path: Path) -> None:
     path = tmp_path / "bent.scale"
     path.write_text(
@@ -135,6 +136,7 @@ def derivations(text: str) -> list[tuple[list[Order], Order, Order]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "network", "optimizer", "regime"),
     [
@@ -261,6 +263,7 @@ def test_an_undetermined_verdict_is_no_success(tmp_path: Path) -> None:
     check(str(path), *operands, "--regime", "width")
 
 
+@pytest.mark.slow
 def test_a_folder_means_every_file_in_it(tmp_path: Path) -> None:
     line = "use std.mup\ncheck mup on mlp for adam under width { expect nontrivial }\n"
     for name in ("b", "a"):
@@ -279,6 +282,7 @@ def test_every_check_of_the_packs_and_examples_holds() -> None:
     assert all(f" under {regime}" in text for regime in ("width", "depth", "heads", "head_dim", "ffn", "width + depth"))
 
 
+@pytest.mark.slow
 def test_no_torch_is_imported(tmp_path: Path) -> None:
     assert heavy(imported("scalec", "check", "--rule", "mup", *MLP, folder=tmp_path)) == {"typer", "lark"}
 

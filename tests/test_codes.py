@@ -122,6 +122,7 @@ def assert_explained(code: Code) -> None:
     assert doc[-1].endswith(".")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", CODES, ids=lambda code: code.name)
 def test_every_code_is_explained(code: Code) -> None:
     assert_explained(code)

@@ -54,6 +54,7 @@ def assert_quoted(markdown: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     return len(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 def test_a_document_quotes_what_is_printed(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert assert_quoted(path.read_text("utf-8"), tmp_path, monkeypatch)

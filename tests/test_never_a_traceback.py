@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +69,7 @@ def test_a_mutated_file_is_diagnosed(text: str) -> None:
         assert d.span is None or 0 <= d.span.start <= d.span.end <= len(d.span.source.text)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(mutated(TOKENS[:1]), st.sampled_from(("gpt_mup", "gpt_sp")), st.sampled_from(("N=128", "N=96", "H=3", "V=7")))
 def test_a_mutated_file_is_planned_or_diagnosed(text: str, rule: str, at: str) -> None:

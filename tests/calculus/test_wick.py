@@ -67,6 +67,7 @@ def chains(draw, longest: int = 5):
     return steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruned", [False, True])
 @settings(max_examples=150, deadline=None)
 @given(

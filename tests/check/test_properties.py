@@ -66,6 +66,7 @@ def test_factors_of_every_chain_multiply_to_the_order(subject):
             assert product(row.chain) == row.order
 
 
+@pytest.mark.slow
 def test_the_order_of_declarations_does_not_matter(subject):
     program, scaling, regime = subject
     turned = replace(program, tensors=program.tensors[::-1], sites=program.sites[::-1])
@@ -138,6 +139,7 @@ SHARP = [  # only an entrywise update has an epsilon
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["input", "hidden", "readout"])
 @pytest.mark.parametrize(("family", "factor"), SHARP)
 def test_every_attribute_is_sharp(path, family, factor):
@@ -160,6 +162,7 @@ def test_a_hidden_init_is_sharp_from_below_and_a_readout_is_not(family):
     assert report.verdict == "pass"
 
 
+@pytest.mark.slow
 def test_every_rate_in_attention_is_sharp():
     net = nets.attention(divide(H, N))
     eps = mup("entrywise")
@@ -168,6 +171,7 @@ def test_every_rate_in_attention_is_sharp():
             assert_names(check(net.program, rule(net, change(eps, path, lr=factor)), HEAD_DIM, GOALS[:4]), path)
 
 
+@pytest.mark.slow
 def test_a_smaller_query_init_passes():
     net = nets.attention(divide(H, N))
     report = check(net.program, rule(net, change(mup("entrywise"), "q", init=inverse(THIRD))), HEAD_DIM, GOALS[:4])

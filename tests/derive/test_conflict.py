@@ -39,6 +39,7 @@ def notes(keep: str, network: str, optimizer: str, regime: str, *goals: str) -> 
     return found.notes
 
 
+@pytest.mark.slow
 def test_a_factor_of_the_root_of_depth_is_against_complete_depth() -> None:
     assert notes("halved", "net", "adamw", "depth", "maximal_update", "complete_depth") == (
         "these cannot hold together:",

@@ -75,6 +75,7 @@ def test_the_density_of_weights_is_found_again(optimizer: str, regime: str, size
     assert differences(found, GPT, SUPAR, sizes) == {}
 
 
+@pytest.mark.slow
 def test_what_is_written_plans_as_the_paper_says(bare: Path, tmp_path: Path) -> None:
     text = derived_text("duenn", "adamw", "wachsen + duenner", more=MORE)
     made = planned(text, "duenn", "Breite=64,Tiefe=2,dicht=1/2", tmp_path, MORE)
@@ -85,6 +86,7 @@ def test_what_is_written_plans_as_the_paper_says(bare: Path, tmp_path: Path) -> 
             assert got == {"Breite": wanted.get("N", 0), "dicht": wanted.get("rho", 0)}, (path, attribute)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 @pytest.mark.parametrize(
     ("regime", "sizes", "table"),
@@ -101,6 +103,7 @@ def test_adapters_have_two_learning_rates(
     assert differences(found, ADAPTERS, table, sizes) == {}
 
 
+@pytest.mark.slow
 def test_a_rank_that_grows_with_the_width_lets_a_start_as_a_matrix(bare: Path) -> None:
     """The initial spread that arXiv:2402.12354 has, 1/sqrt(width), is right there, and its two rates are."""
     found = reached("zusatz", "adamw", "beide", DEFAULT, keep=KEPT, more=MORE)
@@ -112,6 +115,7 @@ def test_a_rank_that_grows_with_the_width_lets_a_start_as_a_matrix(bare: Path) -
             assert got or (column, attribute) == ("b", "init.std")
 
 
+@pytest.mark.slow
 def test_another_table_is_seen_to_differ(bare: Path) -> None:
     found = reached("zusatz", "adamw", "wachsen", DEFAULT, keep=KEPT, more=MORE)
     assert set(differences(found, ADAPTERS, lora_plus(Fraction(1)), {"N": "Breite"})) == {

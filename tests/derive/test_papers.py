@@ -93,6 +93,7 @@ GROWTH = {"fixed_experts": (1, 0, 1), "fine_grained": (1, 1, 0), "proportional":
 MOE = [("adam", "fixed_experts"), ("adam", "fine_grained"), ("adam", "proportional"), ("sgd", "fixed_experts")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "regime"), MOE)
 def test_the_table_of_experts_is_found_again(optimizer: str, regime: str, bare: Path) -> None:
     """The columns of muP: the sum over experts is divided by their number, and an expert is not spectral."""
@@ -117,6 +118,7 @@ def test_another_table_is_seen_to_differ(bare: Path, tmp_path: Path) -> None:
     assert len(differences(made, "mlp", "sgd", lambda _, c: {"lr": table3("adam", c)["lr"]})) == 3
 
 
+@pytest.mark.slow
 def test_attention_is_divided_by_the_head_dimension(bare: Path, tmp_path: Path) -> None:
     made = planned(derived_text("gpt", "adamw", "head_dim"), "gpt", f"{N}=64,{L}=2,{H}=4", tmp_path)
     assert order(made, "block.attention.logits.scale", N) == -1
@@ -129,6 +131,7 @@ def test_branches_are_divided_by_depth_and_rates_are_free_of_it(bare: Path, tmp_
     assert {order(made, f"{t}.lr", L) for t in made.tensor} == {0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 def test_the_factor_of_depth_mup_gives_its_rates(optimizer: str, bare: Path, tmp_path: Path) -> None:
     keep = f"site residual {{ scale = 1/sqrt({L}) }}"

@@ -46,6 +46,7 @@ def test_whose_is_what_is_asked_for(bare: Path) -> None:
     assert "nothing says which tensors are whose of `drei` and `eins`" in found.message
 
 
+@pytest.mark.slow
 def test_an_expert_is_not_spectral_and_the_reason_says_so(bare: Path) -> None:
     """Many narrow experts: a matrix from N to a fixed width starts at 1/sqrt(N), not at the spectral 1/N."""
     text = derived_text("moe_mlp", "adam", "fine_grained")

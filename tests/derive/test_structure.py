@@ -55,7 +55,8 @@ def changes(found: Reached) -> dict[str, set[str]]:
     return {m.told[0]: {p for c in found.problem.changes if c.means is m for p in c.tensors} for m in PREFERENCE}
 
 
-@pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.slow), "adam"])
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("regime", list(GROWTH))
 def test_the_levers_of_the_paper_are_found_again(regime: str, optimizer: str, bare: Path) -> None:
     """A router at zero, a louder draw of what is summed, one draw for all experts: each in its own regime."""
@@ -71,11 +72,13 @@ def test_the_levers_of_the_paper_are_found_again(regime: str, optimizer: str, ba
     assert "init.std" not in {lever.attribute for lever in exponents(found) if lever.path == "out"}
 
 
+@pytest.mark.slow
 def test_another_table_is_seen_to_differ(bare: Path) -> None:
     found = reached("moe_mlp", "adam", "fine_grained", GOALS)
     assert Lever("moe.down", "init.std") in differences(found, "proportional", "adam")
 
 
+@pytest.mark.slow
 def test_what_was_tried_is_listed_with_what_it_takes(bare: Path) -> None:
     plain, taken, *others = reached("moe_mlp", "adam", "proportional", GOALS).tried
     assert not plain.reached
@@ -87,6 +90,7 @@ def test_what_was_tried_is_listed_with_what_it_takes(bare: Path) -> None:
     assert "absent" in mute.why  # nothing is ever learned behind two zeros
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", list(GROWTH))
 def test_the_text_says_it_and_stands_alone(regime: str, bare: Path, tmp_path: Path) -> None:
     text = derived_text("moe_mlp", "adam", regime, goals=GOALS)
@@ -115,6 +119,7 @@ def notes(
     return found.notes
 
 
+@pytest.mark.slow
 def test_a_router_that_has_to_be_drawn_is_against_scale_stability(bare: Path) -> None:
     """`init = normal` of what is kept forbids a zero, and nothing but that: its spread is still derived."""
     assert notes("tensor router { init = normal }") == (
@@ -127,6 +132,7 @@ def test_a_router_that_has_to_be_drawn_is_against_scale_stability(bare: Path) ->
     )
 
 
+@pytest.mark.slow
 def test_a_spread_that_is_given_forbids_zero_too(bare: Path) -> None:
     found = notes("tensor router { init = normal;  init.std = 1/fan_in }")
     assert "with `init.std` of `moe.router` as given" in found
@@ -149,6 +155,7 @@ def paired(*said: str) -> tuple[str, ...]:
     return notes(*said, goals=DEFAULT, regime="wachsen", network="paired", more=TIED)
 
 
+@pytest.mark.slow
 def test_a_tied_embedding_without_factors_is_out_of_reach(bare: Path) -> None:
     """Table 3 has a rate for each of two tensors that are one here; a factor for one of its uses parts them."""
     first, *terms = paired()[:4]
@@ -162,6 +169,7 @@ def test_a_tied_embedding_without_factors_is_out_of_reach(bare: Path) -> None:
     assert exponents(found)[Lever("embed", "lr")] == exponents(found)[Lever("embed", "init.std")] == 0
 
 
+@pytest.mark.slow
 def test_freezing_is_named_and_never_done(bare: Path) -> None:
     frozen = "it is reached where `embed` is frozen (`frozen = yes` in a rule to keep); lost: the learning of `embed`"
     assert frozen in paired()

@@ -32,6 +32,7 @@ def assert_stands_alone(text: str, folder: Path | None = None) -> None:
     assert [d.message for run in runs for d in run.diagnostics] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "optimizer", "regime"), [("mlp", "sgd", "width"), ("gpt", "adamw", "depth")])
 def test_the_text_stands_alone(network: str, optimizer: str, regime: str) -> None:
     assert_stands_alone(derived(network, optimizer, regime))
@@ -71,6 +72,7 @@ def test_a_text_that_does_not_is_seen() -> None:
         assert_stands_alone(text.replace("tensor output { init.std ~ 1/fan_in }", "tensor output { init.std ~ 1 }"))
 
 
+@pytest.mark.slow
 def test_every_law_has_its_reason() -> None:
     laws_of_it = [line for line in derived("mlp", "adamw", "width").splitlines() if "~" in line]
     assert len(laws_of_it) == 5

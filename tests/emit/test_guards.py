@@ -28,6 +28,7 @@ def planned(at: str) -> Plan:
     return plan(load_text(EVERYTHING + RULE, "test.scale"), Operands("guarded", "tiny_gpt", "adamw"), request)
 
 
+@pytest.mark.slow
 def test_the_conditions_are_in_the_configuration() -> None:
     text = files_of(planned("L=4"))["model.py"]
     assert "Its clauses are those under `depth`." in text

@@ -68,6 +68,7 @@ def test_document_says_what_the_plan_says(plan: Plan) -> None:
             assert entry.scales == {}
 
 
+@pytest.mark.slow
 def test_document_by_hand() -> None:
     """The readout of muP at twice the base width, from the paper's table."""
     found = PlanDocument.model_validate(document(plan_of("tiny_gpt", {"N": 32})))

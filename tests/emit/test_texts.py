@@ -66,6 +66,7 @@ def test_two_sizes_differ_in_the_defaults_of_config_alone(network: str, rule: st
     assert [line.split(":")[0] for line in changed] == ["-    N", "-    L", "+    N", "+    L"]
 
 
+@pytest.mark.slow
 def test_a_size_that_is_named_is_a_default_too() -> None:
     """Naming a size that would follow another changes its default and nothing else."""
     one, other = (files_of(plan_of("tiny_gpt", sizes)) for sizes in ({"N": 32}, {"N": 32, "H": 8}))
@@ -131,6 +132,7 @@ rule hostile extends mup {
 """
 
 
+@pytest.mark.slow
 def test_hostile_names_and_docs_lint(tmp_path: Path) -> None:
     plan = plan_of("odd", {"mN": 32}, rule="hostile", text=HEAD + HOSTILE)
     files = files_of(plan)
@@ -139,6 +141,7 @@ def test_hostile_names_and_docs_lint(tmp_path: Path) -> None:
     assert_lints(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

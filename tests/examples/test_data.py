@@ -15,6 +15,7 @@ def test_the_text_is_long_and_the_same_every_time(tmp_path: Path) -> None:
     assert first.path.read_bytes() == second.path.read_bytes()
 
 
+@pytest.mark.slow
 def test_without_the_package_it_is_python_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "find_spec", lambda name: None)
     found = data.corpus(tmp_path)

@@ -9,12 +9,14 @@ from scalec.api import load, make_plan
 from scalec.pipeline import run_checks
 
 
+@pytest.mark.slow
 def test_its_checks_hold() -> None:
     runs = list(run_checks(load(EXPERTS_FILE)))
     assert len(runs) == 2
     assert [d for run in runs for d in run.diagnostics] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("regime", "refuted"),
     [("fixed_experts", ["router"]), ("fine_grained", ["moe.out", "moe.out"]), ("proportional", ["moe.out"])],

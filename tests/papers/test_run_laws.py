@@ -67,6 +67,7 @@ def test_the_gain_that_it_keeps_is_kept() -> None:
 
 
 # ---- batch and tokens --------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RUN)
 def test_what_moves_with_batch_and_tokens(rule: str) -> None:
     text = f"use std.batch_sde use std.constant_timescale rule mine extends mup, {rule} for adamw {{ }}"

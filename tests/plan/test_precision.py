@@ -51,6 +51,7 @@ def test_what_agrees_is_said_once() -> None:
     assert found.span is not None
 
 
+@pytest.mark.slow
 def test_initial_spreads_are_numbers_of_the_weights_type() -> None:
     text = "rule mine extends mup for adam { base N = 64 tensor readout { init.std = 1e-6 } }"
     (found,) = underflows(plan_of(NETWORK + text, "N=64", network="net"), "float16")

@@ -60,6 +60,7 @@ def test_a_named_dimension_is_freed_from_its_default() -> None:
     assert set(freed.freed) == {"N", "L", "F"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("at", "message"),
     [

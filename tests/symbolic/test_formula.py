@@ -27,6 +27,7 @@ formulas = trees.expressions.map(formula_of)
 few = settings(max_examples=25)
 
 
+@pytest.mark.slow
 @few
 @given(formulas, formulas, formulas)
 def test_addition_and_multiplication_commute_and_associate(a: f.Formula, b: f.Formula, c: f.Formula) -> None:
@@ -45,6 +46,7 @@ def test_what_cancels_is_gone(a: f.Formula) -> None:
     assert f.mul(a, f.ZERO) == f.ZERO
 
 
+@pytest.mark.slow
 @few
 @given(formulas, formulas, EXPONENT, EXPONENT)
 def test_powers_distribute_and_multiply(a: f.Formula, b: f.Formula, p: Fraction, q: Fraction) -> None:
@@ -78,6 +80,7 @@ def test_what_is_irrational_has_no_exact_value(inexact: f.Formula) -> None:
     assert f.exact(f.divide(inexact, inexact), trees.at_sizes) == 1
 
 
+@pytest.mark.slow
 @few
 @given(st.lists(formulas, min_size=2, max_size=4), st.randoms())
 def test_min_and_max_do_not_depend_on_the_order(arguments: list[f.Formula], random: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import combinations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,7 @@ def solvable(rows: list[Row]) -> bool:
 NUMBERS = st.integers(-3, 3)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), max_size=6))
 def test_certificates_are_right_and_minimal(numbers: list[tuple[int, int, int]]) -> None:
     rows = [row(*n) for n in numbers]

@@ -84,6 +84,7 @@ def test_where_two_scales_compete_the_cell_is_split() -> None:
 TERMS = st.tuples(st.integers(-4, 4), st.integers(0, 2), st.integers(0, 2))
 
 
+@pytest.mark.slow
 @given(st.lists(TERMS, min_size=1, max_size=4))
 def test_the_three_agree(terms: list[tuple[int, int, int]]) -> None:
     """What holds always holds at every size and in the limit, and a limit is reached at large sizes."""

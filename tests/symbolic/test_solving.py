@@ -69,6 +69,7 @@ def test_two_equations_that_cannot_both_hold() -> None:
     assert solve([f.mul(x(), y()), f.mul(x(), y(), N)], (X, Y)).found == ()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(EXPONENTS, EXPONENTS, EXPONENTS, EXPONENTS), min_size=2, max_size=2))
 def test_a_solution_makes_every_equation_hold(rows: list[tuple[Fraction, ...]]) -> None:

@@ -58,6 +58,7 @@ def assert_text_agrees(text: str, formula: Formula, value: dict[tuple[str, str],
     assert eval(text, {"math": math, "min": min, "max": max, **names}) == expected
 
 
+@pytest.mark.slow
 @given(formulas, values)
 def test_python_text_is_evaluate_to_the_last_bit(formula: Formula, value: dict[tuple[str, str], float]) -> None:
     assert_text_agrees(python(formula, lambda s: f"{s.kind}_{s.name}"), formula, value)

@@ -21,6 +21,7 @@ def strict_parser(grammar: str, **options: Any) -> Lark:
     return Lark(grammar, parser="lalr", strict=True, **options)
 
 
+@pytest.mark.slow
 def test_the_grammar_has_no_conflict() -> None:
     strict_parser(GRAMMAR, start=STARTS, postlex=Everywhere())
 

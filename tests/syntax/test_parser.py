@@ -135,6 +135,7 @@ def test_a_missing_brace_hides_no_later_mistake() -> None:
     assert [d.span and d.span.line for d in found] == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["rule r { run { lr } }", "law l = x^1/2", "law l = x^999", "law l = 1e999"])
 def test_the_number_of_mistakes_shown_is_limited(line: str) -> None:
     assert len(mistakes_in(f"{line}\n" * 1000)) == MISTAKES
@@ -190,6 +191,7 @@ def test_a_text_is_no_larger_than_the_limit() -> None:
     assert_refused(NOT_TEXT, "dim N\0")
 
 
+@pytest.mark.slow
 def test_a_file_as_large_as_the_limit_is_read() -> None:
     line = f"rule r {{ tensor matrix {{ lr ~ 1/sqrt(fan_in) }} }}  # {'long ' * 40}\n"
     assert len(read(line * (SIZE // len(line))).declarations) == SIZE // len(line)

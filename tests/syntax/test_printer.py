@@ -24,6 +24,7 @@ def read(text: str) -> nodes.File:
     return parse(Source("<test>", text))
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=100)
 @given(trees.files)
 def test_a_printed_tree_parses_to_itself_and_prints_the_same(file: nodes.File) -> None:
@@ -32,6 +33,7 @@ def test_a_printed_tree_parses_to_itself_and_prints_the_same(file: nodes.File) -
     assert to_text(read(text)) == text
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=100)
 @given(trees.expressions)
 def test_a_printed_expression_parses_to_itself(expression: nodes.Expr) -> None:
