@@ -57,7 +57,9 @@ def compare(
         else:
             numerator, denominator = seconds(first, repeats), seconds(second, repeats)
         ratios.append(numerator / denominator)
-    return Comparison(name, tuple(ratios))
+    comparison = Comparison(name, tuple(ratios))
+    print(f"{name}: {comparison.median:.3f}", file=sys.stderr, flush=True)
+    return comparison
 
 
 def seconds(run: Callable[[], object], repeats: int = 1) -> float:
