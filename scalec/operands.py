@@ -30,7 +30,7 @@ from scalec.symbolic.order import Regime
 from scalec.symbolic.regime import resolve_regime, to_regime
 from scalec.syntax import nodes
 from scalec.syntax.parser import parse, parse_ref, parse_team
-from scalec.syntax.printer import joint_text
+from scalec.syntax.printer import joint_text, ref_text
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,11 @@ class Chooser:
         return resolve_rule(home, rule, team, self.reporter)
 
     def _written_out(self, home: Workspace, rule: str, team: tuple[str, ...]) -> Workspace:
-        """The workspace with every derived rule of an ancestry as the clauses that it stands for."""
-        for found in tuple(self._ancestry(home, rule)):
+        """The workspace with every derived rule of an ancestry as the clauses that it stands for.
+
+        Ancestors first: what a derivation keeps may itself be derived.
+        """
+        for found in reversed(tuple(self._ancestry(home, rule))):
             if isinstance(found.declaration, nodes.Derived):
                 unit = home.units[found.unit]
                 written = self._derived(Workspace(found.unit, home.units), found.declaration, team)
@@ -147,12 +150,12 @@ class Chooser:
         return home
 
     def _derived(self, home: Workspace, derived: nodes.Derived, team: tuple[str, ...]) -> nodes.RuleDecl:
-        """`rule mine = derive ...` for one of its optimizers; several regimes make a section each."""
-        if len(team) != 1 or team[0] not in (o.text for o in derived.owners):
-            return nodes.RuleDecl(derived.name, (), (), derived.owners, (), span=derived.span)
-        subject = Chooser(home, self.reporter).subject(None, derived.network, team)
+        """`rule mine = derive ...` for a team that it is for; several regimes make a section each."""
+        self._require_sound(home, derived, team)
+        subject = Chooser(home, self.reporter).subject(derived.keep, derived.network, team)
         goals = [g for p in derived.goals for g in resolve_goal(home, p.text, GOALS, p.span, self.reporter)]
-        lines = [f"rule {derived.name} for {team[0]} {{"]
+        parent = f" extends {ref_text(derived.keep)}" if derived.keep else ""
+        lines = [f"rule {derived.name}{parent} for {', '.join(team)} {{"]
         for joint in derived.regimes:
             regime = resolve_regime(home, joint, self.reporter)
             self.reporter.stop_on_errors()
@@ -164,6 +167,16 @@ class Chooser:
         [written] = parse(Source(f"rule {derived.name}, as derived", canonical((*lines, "}")))).declarations
         assert isinstance(written, nodes.RuleDecl)
         return written
+
+    def _require_sound(self, home: Workspace, derived: nodes.Derived, team: tuple[str, ...]) -> None:
+        """What need not be derived to be seen: unknown names, a rule that keeps itself, other optimizers."""
+        own = Reporter()
+        resolve_rule(home, nodes.Ref(derived.name, span=derived.span), team, own)
+        own.stop_on_errors()
+        if set(team) not in (set(names_of(joint)) for joint in derived.owners):
+            teams = " or ".join(f"`{joint_text(joint)}`" for joint in derived.owners)
+            message = f"rule `{derived.name}` is derived for {teams}, not for `{' + '.join(team)}`"
+            self.reporter.fail(codes.UNSUITABLE, message, derived.owners[0].span)
 
     def use(self, kind: Kind, name: str) -> str:
         """How a file says that it uses what declares a name: `std.x`, or a path in quotes."""
@@ -206,10 +219,13 @@ class Chooser:
         return ()
 
     def teams(self, rule: nodes.Ref) -> tuple[tuple[str, ...], ...]:
-        """What a rule may be planned for where nobody says: the optimizers that it gives tensors to, all at
-        once, or else each that it is for, alone."""
+        """What a rule may be planned for where nobody says: what it was derived for, or the optimizers that it gives
+        tensors to, all at once, or else each that it is for, alone."""
         home = self.home("rule", rule.path)
         known = home.candidates("optimizer", home.main)
+        for found in self._ancestry(home, rule.path):
+            if isinstance(found.declaration, nodes.Derived):
+                return tuple(names_of(joint) for joint in found.declaration.owners)
         given = dict.fromkeys(o for d in self._parts(home, rule.path) for o in _given(d) if o in known)
         return (tuple(given),) if given else tuple((name,) for name in self.suitable(rule))
 
@@ -229,15 +245,13 @@ class Chooser:
             if found is not None and (found.unit, path) not in seen:
                 seen.add((found.unit, path))
                 yield found
-                if isinstance(found.declaration, nodes.RuleDecl):
-                    waiting += [(parent.path, found.unit) for parent in found.declaration.parents]
+                waiting += [(parent.path, found.unit) for parent in _as_rule(found).parents]
 
     def _parts(self, home: Workspace, name: str) -> Iterator[tuple[nodes.Part, ...]]:
-        return (d.parts for d in self._declared(home, name) if isinstance(d, nodes.RuleDecl))
+        return (rule.parts for rule in self._declared(home, name))
 
-    def _declared(self, home: Workspace, name: str) -> Iterator[nodes.RuleDecl | nodes.Derived]:
-        declarations = (found.declaration for found in self._ancestry(home, name))
-        return (d for d in declarations if isinstance(d, nodes.RuleDecl | nodes.Derived))
+    def _declared(self, home: Workspace, name: str) -> Iterator[nodes.RuleDecl]:
+        return (_as_rule(found) for found in self._ancestry(home, name))
 
     def _ask(self, kind: Kind, known: Sequence[str], said: str) -> None:
         source, name = self.workspace.unit.tree.span.source, known[0] if known else "NAME"
@@ -247,6 +261,13 @@ class Chooser:
             notes=[f"known here: {', '.join(known)}"] if known else [f"no {kind} is declared or used here"],
             helps=[f"name it: `{said} {name}`" if said.startswith("-") else f"name it: `{source.name}:{name}`"],
         )  # fmt: skip
+
+
+def _as_rule(found: Found) -> nodes.RuleDecl:
+    """A rule's declaration; of a derived one what need not be derived."""
+    rule = found.declaration.as_rule if isinstance(found.declaration, nodes.Derived) else found.declaration
+    assert isinstance(rule, nodes.RuleDecl)
+    return rule
 
 
 def _given(parts: Iterable[nodes.Part]) -> Iterator[str]:

@@ -79,6 +79,8 @@ class Unit:
 def _parents(declaration: Named) -> Iterator[str]:
     """Names of the rules or the network that a declaration extends."""
     match declaration:
+        case nodes.Derived():
+            yield from _parents(declaration.as_rule)
         case nodes.RuleDecl(name, parents=parents):
             yield from (parent.path for parent in parents if parent.path != name)
         case nodes.NetworkDecl(name, extends=nodes.Ref(path)) if path != name:

@@ -105,7 +105,7 @@ class _Flattener:
     def visit(self, found: Found, ref: nodes.Ref, path: tuple[tuple[str, str], ...]) -> None:
         rule = found.declaration
         if isinstance(rule, nodes.Derived):  # names alone are looked at: it is not written out
-            rule = nodes.RuleDecl(rule.name, (), (), rule.owners, (), span=rule.span)
+            rule = rule.as_rule
         assert isinstance(rule, nodes.RuleDecl)
         key = (found.unit, rule.name)
         if key in path:

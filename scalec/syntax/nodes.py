@@ -314,13 +314,20 @@ class RuleDecl(Node):
 
 @dataclass(frozen=True)
 class Derived(Node):
-    """`rule mine = derive GOALS for OPTIMIZERS on NETWORK under REGIMES`."""
+    """`rule mine = derive GOALS for A, B + C on NETWORK under REGIMES keep RULE`: for A, and for B and C at once."""
 
     name: str
     goals: tuple[Path, ...]
-    owners: tuple[Path, ...]
+    owners: tuple[Joint, ...]
     network: Ref
     regimes: tuple[Joint, ...]
+    keep: Ref | None
+
+    @property
+    def as_rule(self) -> RuleDecl:
+        """The rule without what is derived: what a rule extends and is for, as names are looked at."""
+        owners = tuple(part for joint in self.owners for part in joint.parts)
+        return RuleDecl(self.name, (), (self.keep,) if self.keep else (), owners, (), span=self.span)
 
 
 @dataclass(frozen=True)

@@ -239,9 +239,10 @@ def goal_text(goal: nodes.GoalDecl) -> str:
 def derived_text(derived: nodes.Derived) -> str:
     return _words(
         f"rule {derived.name} = derive {paths_text(derived.goals)}",
-        _after("for", paths_text(derived.owners)),
+        _after("for", regimes_text(derived.owners)),
         _after("on", ref_text(derived.network)),
         _after("under", regimes_text(derived.regimes)),
+        _after("keep", ref_text(derived.keep) if derived.keep else ""),
     )
 
 

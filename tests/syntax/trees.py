@@ -142,7 +142,7 @@ parts = st.recursive(
     max_leaves=4,
 )
 rules = node(nodes.RuleDecl, names, params, some(refs), owners, some(parts))
-derived = node(nodes.Derived, names, some(paths, 1), some(paths, 1), refs, regimes)
+derived = node(nodes.Derived, names, some(paths, 1), some(joints, 1), refs, regimes, st.none() | refs)
 
 terms = st.lists(names | st.just("*"), min_size=1, max_size=3).map(".".join)
 claims = (
