@@ -6,7 +6,7 @@ that its copies read and write.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
@@ -60,11 +60,12 @@ TERMS: tuple[TermName, ...] = ("init", "propagating", "effective")
 
 
 class UnsupportedError(Exception):
-    """No transfer function covers this: `reason` says what, `helps` what could be done about it."""
+    """No transfer function covers `places`: `reason` says why, `helps` what could be done about it."""
 
-    def __init__(self, value: str, reason: str, *helps: str) -> None:
-        self.value, self.reason, self.helps = value, reason, helps
-        super().__init__(f"{value}: {reason}")
+    def __init__(self, places: str | Sequence[str], reason: str, *helps: str) -> None:
+        self.places = (places,) if isinstance(places, str) else tuple(places)
+        self.reason, self.helps = reason, helps
+        super().__init__(f"`{self.places[0]}` is {reason}; the calculus has no rule for that")
 
 
 @dataclass(frozen=True)

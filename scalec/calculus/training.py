@@ -110,12 +110,12 @@ def train(world: World, beyond_proof: bool = False) -> Training:
 def _require_samples(world: World) -> None:
     """A gradient is a mean over the samples that reach a copy, of which there has to be one."""
     batch = world.order(world.structure.batch, "batch", "count")
-    for tensor, weight in world.weights.items():
-        if weight.share is not None and not world.one <= batch * weight.share:
-            raise UnsupportedError(
-                tensor, "reached by less than one sample of a step's batch",
-                "let the batch grow too: `batch ~ s` in the regime",
-            )  # fmt: skip
+    idle = [t for t, w in world.weights.items() if w.share is not None and not world.one <= batch * w.share]
+    if idle:
+        raise UnsupportedError(
+            idle, "reached by less than one sample of a step's batch",
+            "let the batch grow too: `batch ~ s` in the regime",
+        )  # fmt: skip
 
 
 def _steps(world: World, beyond_proof: bool) -> Iterator[Step]:

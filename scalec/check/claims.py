@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from scalec import catalogue as codes
 from scalec.calculus.world import settled
 from scalec.check.goals import GOALS
-from scalec.check.report import Finding, Gradient, Report, Term
+from scalec.check.report import Finding, Gradient, Report, Term, Verdict
 from scalec.diagnostics import Reporter, did_you_mean
 from scalec.program.program import Program
 from scalec.resolve.goals import resolve_goal
@@ -25,6 +25,12 @@ from scalec.syntax.printer import claim_text
 
 Goals = Mapping[str, tuple[str, ...]]
 
+SAID: Mapping[Verdict, str] = {"pass": "passes", "fail": "fails", "undetermined": "is undetermined"}
+MISSES: Mapping[nodes.Miss, tuple[Verdict, str]] = {
+    "fails": ("fail", "fail"),
+    "undetermined": ("undetermined", "be undetermined"),
+}
+
 
 def goals_of(claims: Iterable[nodes.Claim], workspace: Workspace, reporter: Reporter) -> Goals:
     """The desiderata behind each goal that claims name; an unknown one is reported."""
@@ -37,41 +43,39 @@ def hold(claims: Iterable[nodes.Claim], goals: Goals, report: Report, program: P
     for claim in claims:
         if claim.order is not None:
             _order(claim, claim.order, report, program, reporter)
-        elif claim.fails:
-            _failure(claim, goals[claim.term], report, program, reporter)
+        elif claim.miss is not None:
+            _miss(claim, claim.miss, goals[claim.term], report, program, reporter)
         else:
             _success(claim, goals[claim.term], report, reporter)
 
 
 def _success(claim: nodes.Claim, goals: tuple[str, ...], report: Report, reporter: Reporter) -> None:
-    verdicts = {report.verdicts[goal] for goal in goals}
-    if verdicts <= {"pass"}:
+    verdict = report.verdict_on(goals)
+    if verdict == "pass":
         return
-    found = [f for f in report.findings if f.goal in goals and f.diagnostic.severity == "error"]
-    said = [f.diagnostic.message for f in found] or [n.message for n in report.notes]
-    what = "fails" if "fail" in verdicts else "is undetermined"
+    every = [f for f in report.findings if f.goal in goals]
+    found = [f for f in every if f.diagnostic.severity == "error"] or every
     places = {f.where for f in found}
     place = f" where {found[0].where}" if len(places) == 1 and found[0].where else ""
-    message = f"`{claim.term}` is expected under {report.regime.name} and {what}{place}"
-    reporter.report(codes.EXPECTATION, message, claim.span, notes=_some(said))
+    message = f"`{claim.term}` is expected under {report.regime.name} and {SAID[verdict]}{place}"
+    reporter.report(codes.EXPECTATION, message, claim.span, notes=_some([f.diagnostic.message for f in found]))
 
 
-def _failure(
-    claim: nodes.Claim, goals: tuple[str, ...], report: Report, program: Program, reporter: Reporter
+def _miss(
+    claim: nodes.Claim, miss: nodes.Miss, goals: tuple[str, ...], report: Report, program: Program, reporter: Reporter
 ) -> None:  # fmt: skip
-    if not any(report.verdicts[goal] == "fail" for goal in goals):
-        message = f"`{claim.term}` is expected to fail under {report.regime.name} and does not"
-        reporter.report(codes.EXPECTATION, message, claim.span)
+    """A failure that was expected, or a verdict that was expected to stay open; and where."""
+    verdict, found = report.verdict_on(goals), [f for f in report.findings if f.goal in goals]
+    expected, to_be = MISSES[miss]
+    under, said = f"under {report.regime.name}", [f.diagnostic.message for f in found]
+    if verdict != expected:
+        message = f"`{claim.term}` is expected to {to_be} {under} and {SAID[verdict]}"
+        reporter.report(codes.EXPECTATION, message, claim.span, notes=_some(said))
         return
-    found = [f for f in report.findings if f.goal in goals]
     for place in claim.places:
         if not any(_at(place, f, program) for f in found):
-            reporter.report(
-                codes.EXPECTATION,
-                f"`{claim.term}` fails under {report.regime.name}, but not at `{place}`",
-                claim.span,
-                notes=_some([f.diagnostic.message for f in found]),
-            )
+            message = f"`{claim.term}` {SAID[verdict]} {under}, but not at `{place}`"
+            reporter.report(codes.EXPECTATION, message, claim.span, notes=_some(said))
 
 
 def _order(claim: nodes.Claim, expected: nodes.Expr, report: Report, program: Program, reporter: Reporter) -> None:
@@ -129,6 +133,7 @@ def _at(place: str, finding: Finding, program: Program) -> bool:
 
 
 def _some(messages: list[str]) -> Iterator[str]:
-    yield from messages[:4]
-    if len(messages) > 4:
-        yield f"and {len(messages) - 4} more"
+    different = list(dict.fromkeys(messages))
+    yield from different[:4]
+    if len(different) > 4:
+        yield f"and {len(different) - 4} more"

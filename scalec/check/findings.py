@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 
 from scalec import catalogue as codes
+from scalec.calculus.forward import UnsupportedError
 from scalec.calculus.scaling import Scaling
 from scalec.check.evidence import Claim
+from scalec.check.goal import Goal
 from scalec.check.judge import Analysis, Failure
 from scalec.check.report import Finding
 from scalec.check.table import chain_of, where
 from scalec.diagnostics import Code, Diagnostic
+from scalec.program.program import Program
 from scalec.symbolic.dominance import Cell
 
 LEVERS = {
@@ -121,6 +125,20 @@ def _helps(claim: Claim) -> Iterator[str]:
     if lever and claim.order is not None and not claim.term.startswith("backward"):
         bound = KEEPS.get(claim.term, "keeps it at order 1")
         yield f"`{lever}` of `{claim.tensor or claim.subject}` times `{claim.order.order**-1}` {bound}"
+
+
+# ---- no rule ---------------------------------------------------------------------------------
+OPEN = (codes.NO_TRANSFER, codes.UNPROVED)  # for these a verdict is undetermined
+
+
+def unsupported(error: UnsupportedError, goals: Iterable[Goal], program: Program) -> Iterator[Finding]:
+    """Why nothing is known: for every goal, at every place."""
+    others = ", ".join(f"`{place}`" for place in error.places[1:])
+    notes = (f"so are {others}",) if others else ()
+    diagnostic = Diagnostic(codes.NO_TRANSFER, str(error), notes=notes, helps=error.helps)
+    for goal, place in product(goals, error.places):
+        tensor = place if place in program.tensor else ""
+        yield Finding(goal.name, place, tensor, "total", 0, 0, None, None, "", (), "", diagnostic)
 
 
 # ---- no limit --------------------------------------------------------------------------------

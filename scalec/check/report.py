@@ -110,7 +110,11 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        found = set(self.verdicts.values())
+        return self.verdict_on(self.verdicts)
+
+    def verdict_on(self, goals: Iterable[str]) -> Verdict:
+        """The worst of the verdicts on these."""
+        found = {self.verdicts[goal] for goal in goals}
         return "fail" if "fail" in found else "undetermined" if "undetermined" in found else "pass"
 
     @property

@@ -13,7 +13,7 @@ from scalec.calculus.scaling import Scaling
 from scalec.calculus.structure import Structure
 from scalec.calculus.world import UnresolvedError, World, settled
 from scalec.check.choices import tied
-from scalec.check.findings import findings, unjudged
+from scalec.check.findings import OPEN, findings, unjudged, unsupported
 from scalec.check.goal import Goal
 from scalec.check.goals import DEFAULT, GOALS
 from scalec.check.judge import Analysis, analyse
@@ -128,14 +128,12 @@ def _verdict(goal: Goal, found: Iterable[Finding]) -> Verdict:
     own = [f.diagnostic for f in found if f.goal == goal.name]
     if any(diagnostic.severity == "error" for diagnostic in own):
         return "fail"
-    return "undetermined" if any(diagnostic.code is codes.UNPROVED for diagnostic in own) else "pass"
+    return "undetermined" if any(diagnostic.code in OPEN for diagnostic in own) else "pass"
 
 
 def _undetermined(program: Program, regime: Regime, goals: tuple[Goal, ...], error: UnsupportedError) -> Report:
-    message = f"`{error.value}` is {error.reason}; the calculus has no rule for that"
-    note = Diagnostic(codes.NO_TRANSFER, message, helps=error.helps)
-    verdicts: dict[str, Verdict] = {goal.name: "undetermined" for goal in goals}
-    return Report(program.name, regime, verdicts, (), (), (), {}, notes=(note,))
+    found = tuple(unsupported(error, goals, program))
+    return Report(program.name, regime, {goal.name: _verdict(goal, found) for goal in goals}, (), (), found, {})
 
 
 # ---- the input -------------------------------------------------------------------------------

@@ -98,8 +98,7 @@ def _solutions(problem: Problem, span: Span | None) -> tuple[Solution, ...]:
         for _, solution in regions(problem.regime, lambda cell: solve(problem, cell)):
             found.setdefault(frozenset(solution.orders.items()), solution)
     except UnsupportedError as error:
-        message = f"`{error.value}` is {error.reason}; the calculus has no rule for that"
-        reporter.fail(codes.NO_TRANSFER, message, span, helps=error.helps)
+        reporter.fail(codes.NO_TRANSFER, str(error), span, helps=error.helps)
     except UnresolvedError as error:
         reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", error.span or span)
     return tuple(found.values())

@@ -85,7 +85,7 @@ def make_one_plan(program: Program, rule: RuleSet, optimizers: Sequence[Optimize
     except UndecidedError:
         what = "has a condition that holds in some directions of growth only"
     except UnsupportedError as error:
-        what = f"has a condition, `{error.value}`, that is {error.reason}"
+        what = f"has a condition, `{error.places[0]}`, that is {error.reason}"
     reporter.fail(codes.NO_ORDER, f"rule `{rule.name}` {what}", rule.span)
 
 

@@ -252,8 +252,10 @@ class Builder:
 
     holds = _node(nodes.Claim)
 
-    def fails(self, span: Span, term: str, *places: str | None) -> nodes.Claim:
-        return nodes.Claim(term, fails=True, places=_only(str, places), span=span)
+    def misses(self, span: Span, term: str, miss: nodes.Miss, *places: str | None) -> nodes.Claim:
+        return nodes.Claim(term, miss, _only(str, places), span=span)
+
+    miss = _itself
 
     def grows(self, span: Span, term: str, place: str | None, order: nodes.Expr) -> nodes.Claim:
         return nodes.Claim(term, places=() if place is None else (place,), order=order, span=span)

@@ -103,7 +103,7 @@ class _Layout:
         return self.folded(head, regime.span, inner)
 
     def check(self, check: nodes.CheckDecl) -> Lines:
-        """All claims on one line where they fit, else a line for those of a kind, and one for each failure."""
+        """All claims on one line where they fit, else a line for those of a kind, and one for each miss."""
         head, claims = printer.check_subject(check), ", ".join(map(printer.claim_text, check.claims))
         together = self.line(f"expect {claims}", check.span, 1) if claims else []
         folded = self.folded(head, check.span, together)
@@ -175,10 +175,10 @@ class _Layout:
 
 
 def _claims(check: nodes.CheckDecl) -> Iterator[list[nodes.Claim]]:
-    """Goals that hold side by side, orders side by side, each failure alone."""
-    for (fails, _), group in groupby(check.claims, key=lambda c: (c.fails, c.order is None)):
+    """Goals that hold side by side, orders side by side, each that is missed alone."""
+    for (miss, _), group in groupby(check.claims, key=lambda c: (c.miss, c.order is None)):
         claims = list(group)
-        yield from [[claim] for claim in claims] if fails else [claims]
+        yield from [[claim] for claim in claims] if miss else [claims]
 
 
 def _aligned(lines: Lines) -> Lines:

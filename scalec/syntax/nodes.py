@@ -347,15 +347,19 @@ class GoalDecl(Node):
     joint: Joint
 
 
+Miss = Literal["fails", "undetermined"]
+
+
 @dataclass(frozen=True)
 class Claim(Node):
-    """`complete_depth`, `... fails at TERM and TERM`, or `readout.init at logits ~ N^(-1/2)`.
+    """`complete_depth`, `... fails at TERM and TERM`, `... undetermined`, or `readout.init at logits ~ N^(-1/2)`.
 
-    Terms are dotted paths that may hold `*`. With an order there is at most one place, an observable.
+    `miss`: how a goal is missed, if it is. Terms are dotted paths that may hold `*`. With an order there is at most
+    one place, an observable.
     """
 
     term: str
-    fails: bool = False
+    miss: Miss | None = None
     places: tuple[str, ...] = ()
     order: Expr | None = None
 

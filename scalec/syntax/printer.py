@@ -177,9 +177,9 @@ def clause_head(clause: nodes.Clause) -> str:
 
 
 def claim_text(claim: nodes.Claim) -> str:
-    fails, places = "fails" if claim.fails else "", _after("at", " and ".join(claim.places))
+    places = _after("at", " and ".join(claim.places))
     order = "" if claim.order is None else f"~ {expression_text(claim.order)}"
-    return _words(claim.term, fails, places, order)
+    return _words(claim.term, claim.miss or "", places, order)
 
 
 def growth_text(growth: nodes.Growth) -> str:

@@ -145,6 +145,7 @@ def test_claims_stand_side_by_side_with_their_like() -> None:
         "  expect stable_training, nontrivial, maximal_update, faithful\n"
         "  expect complete_depth fails at block.mlp.up and block.mlp.down\n"
         "  expect steady_decay fails\n"
+        "  expect faithful undetermined\n"
         "  expect readout.init ~ 1, hidden.gradient ~ 1/N\n"
         "}\n"
     )

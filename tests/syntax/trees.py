@@ -147,8 +147,8 @@ derived = node(nodes.Derived, names, some(paths, 1), some(joints, 1), refs, regi
 terms = st.lists(names | st.just("*"), min_size=1, max_size=3).map(".".join)
 claims = (
     node(nodes.Claim, terms)
-    | node(nodes.Claim, terms, st.just(True), some(terms))
-    | node(nodes.Claim, terms, st.just(False), st.just(()) | st.tuples(terms), order=expressions)
+    | node(nodes.Claim, terms, st.sampled_from(("fails", "undetermined")), some(terms))
+    | node(nodes.Claim, terms, st.none(), st.just(()) | st.tuples(terms), order=expressions)
 )
 goals = node(nodes.GoalDecl, names, joints)
 checks = node(nodes.CheckDecl, refs, refs, some(joints), some(joints), some(claims))
