@@ -50,17 +50,17 @@ def masked(moe: Any) -> Layer:
 
 
 def looped(moe: Any) -> Layer:
-    """One expert after the other, on the tokens where a boolean mask says so."""
+    """One expert after the other, on the tokens where a boolean mask says so; each has weights of its own."""
 
     def forward(x: Tensor) -> Tensor:
         gates, chosen = moe.route(x)
         out = torch.zeros_like(x)
-        for i in range(moe.experts):
+        for i, (up, down) in enumerate(zip(moe.up.unbind(), moe.down.unbind(), strict=True)):
             hit = chosen == i
             rows = hit.any(1)
             if rows.any():
                 weight = (gates * hit).sum(1)[rows].unsqueeze(-1)
-                out[rows] += weight * F.linear(F.gelu(F.linear(x[rows], moe.up[i])), moe.down[i])
+                out[rows] += weight * F.linear(F.gelu(F.linear(x[rows], up)), down)
         return out
 
     return forward

@@ -12,7 +12,10 @@ import pytest
 
 from scalec.diagnostics import Diagnostic, ScalecError
 from scalec.pipeline import examine, run_checks
-from scalec.resolve.load import load_text
+from scalec.resolve.load import load_standard, load_text
+from scalec.source import Source
+from scalec.syntax import nodes
+from scalec.syntax.parser import parse
 from tests.literate import Case, Fence, assert_case, cases
 
 FOLDER = Path(__file__).parents[1] / "cases" / "calculus"
@@ -35,6 +38,21 @@ def findings(text: str) -> Iterable[Diagnostic]:
 def test_case(case: Case) -> None:
     assert any("check " in fence.text for fence in case.fences), "a case without a check"
     assert_case(case, findings)
+
+
+# The embedding of the one is frozen; the rule of the other is refuted as published.
+WITHOUT = {"lora_gpt", "umup_gpt"}
+
+
+def test_each_standard_network_has_a_case_that_sizes_do_not_see() -> None:
+    units = load_standard().units.values()
+    networks = {d.name for unit in units for d in unit.own.values() if isinstance(d, nodes.NetworkDecl)}
+    checks = (c for fence in fences("two_sided") for c in parse(Source("<case>", fence)).declarations)
+    assert networks - {c.network.path for c in checks if isinstance(c, nodes.CheckDecl)} == WITHOUT
+
+
+def fences(stem: str) -> Iterator[str]:
+    return (fence.text for case in cases(FILES[stem]) for fence in case.fences)
 
 
 @pytest.mark.parametrize(
