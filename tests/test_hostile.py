@@ -109,6 +109,13 @@ def test_a_text_is_refused(name: str, commands: Server, limit: float, tmp_path: 
 # ---- rules that have no plan ---------------------------------------------------------------------
 DOUBLED = ", ".join(["a0 = N+N", *(f"a{i} = a{i - 1}*a{i - 1}" for i in range(1, 200))])
 HANDED_ON = "\n".join(f"rule r{i}(x) extends r{i + 1}(x*x) {{ }}" for i in range(40))
+
+
+def equation(law: str) -> str:
+    return f"law x = {law}\n{rule('tensor matrix { lr solves x ~ 1 }')}"
+
+
+SIZES = "+".join(f"N^({i}/7)" for i in range(1, 40))
 PLANS = {
     "a tower of powers": (rule("run { lr = ((((2^64)^64)^64)^64)^64 }"), "SC301"),
     "a tower of parameters": (rule("run { lr = c }", "(a = 2^64, b = a^64, c = b^64)"), "SC301"),
@@ -122,6 +129,10 @@ PLANS = {
     "a decay beyond floats": (rule("run { lr = 1e300; wd = 1e300 }"), "SC301"),
     "the root of less than zero": (rule("run { lr = sqrt(64 - N) }"), "SC301"),
     "parameters that double": (rule("run { lr = a199 }", f"({DOUBLED})"), "SC102"),
+    "an equation of a high degree": (equation("lr^60 + lr*N"), "SC414"),
+    "an equation of many distances": (equation("+".join(f"1/(lr + {i})" for i in range(1, 60))), "SC414"),
+    "an equation that is long": (equation("*".join([f"(1 + lr*N + lr*({SIZES}))"] * 2 + [f"(lr + {SIZES})"])), "SC414"),
+    "an equation of long products": (equation("*".join(f"(lr*({SIZES}) + N^({i}/5))" for i in range(4))), "SC414"),
     "arguments that double": (
         f"{PACKS}{HANDED_ON}\nrule r40(x) extends sp {{ base N = 64 run {{ lr = x }} }}\nrule r extends r0(N) {{ }}",
         "SC102",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
+from math import ceil, lcm
 from typing import TYPE_CHECKING, Any
 
 from scalec.symbolic import formula as f
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import sympy  # type: ignore[import-untyped]
 
 HIGHEST = 4  # degree of an equation, in a root of its unknown that makes it a polynomial: more is not even expanded
+LONGEST = 64  # products that it may expand to
 Solution = Mapping[Symbol, Formula]
 
 
@@ -118,19 +119,20 @@ class _World:
 
 # ---- one equation of another form --------------------------------------------------------------
 def _polynomial(equation: Formula, unknown: Symbol) -> Solutions:
+    degree = lcm(*(e.denominator for e in _exponents(equation, unknown)))
+    above, below = _fraction(equation, unknown)
+    if degree * max(above.degree, below.degree) > HIGHEST or above.length + below.length > LONGEST:
+        raise NoClosedFormError
     import sympy
 
     world = _World((unknown,))
     root = sympy.Symbol("t", positive=True)
-    degree = lcm(*(e.denominator for e in _exponents(equation, unknown)))
-    if degree * _degree(equation, unknown) > HIGHEST:
-        raise NoClosedFormError
     expression = _to_sympy(equation, unknown, root**degree, world)
-    above, _ = sympy.fraction(sympy.together(expression - 1))
-    if root not in above.free_symbols:
-        return Solutions((), () if sympy.expand(above) != 0 else (unknown,))
+    zero, _ = sympy.fraction(sympy.together(expression - 1))
+    if root not in zero.free_symbols:
+        return Solutions((), () if sympy.expand(zero) != 0 else (unknown,))
     try:
-        polynomial = sympy.Poly(sympy.expand(above), root)
+        polynomial = sympy.Poly(sympy.expand(zero), root)
     except sympy.PolynomialError:
         raise NoClosedFormError from None
     if root in polynomial.free_symbols_in_domain:
@@ -155,14 +157,47 @@ def _exponents(formula: Formula, unknown: Symbol) -> list[Fraction]:
     return found
 
 
-def _degree(formula: Formula, unknown: Symbol) -> Fraction:
-    """At most of this degree in the unknown, once what it divides is multiplied out."""
+@dataclass(frozen=True)
+class _Extent:
+    """At most of this degree in the unknown, and of so many products, once expanded."""
+
+    degree: Fraction = Fraction(0)
+    length: int = 1
+
+    def __mul__(self, other: _Extent) -> _Extent:
+        return _Extent(self.degree + other.degree, self.length * other.length)
+
+    def __add__(self, other: _Extent) -> _Extent:
+        return _Extent(max(self.degree, other.degree), self.length + other.length)
+
+    def __pow__(self, exponent: Fraction) -> _Extent:
+        return _Extent(self.degree * exponent, self.length ** ceil(exponent))
+
+
+def _fraction(formula: Formula, unknown: Symbol) -> tuple[_Extent, _Extent]:
+    """What is above and below, once what the formula divides by is multiplied out."""
+    above, below = _Extent(), _Extent()
     if isinstance(formula, Sum):
-        above = max(_degree(term, unknown) for term in formula.terms)
-        return above * (2 if any(e < 0 for e in _exponents(formula, unknown)) else 1)
-    inner = (abs(e) * (1 if atom == unknown else _degree(_of_atom(atom), unknown)) for atom, e in formula.factors
-             if isinstance(atom, Symbol | Sum) and _has(_of_atom(atom), (unknown,)))  # fmt: skip
-    return sum(inner, Fraction(0))
+        known, others = _split(formula, unknown)
+        first, *rest = [_fraction(term, unknown) for term in others] + [(above, below)] * (known is not None)
+        above, below = first
+        for more, under in rest:
+            above, below = above * under + more * below, below * under
+        return above, below
+    for atom, e in formula.factors:
+        inner = _of_atom(atom)
+        if not _has(inner, (unknown,)):
+            continue
+        over, under = (_Extent(Fraction(1)), _Extent()) if not isinstance(atom, Sum) else _fraction(inner, unknown)
+        over, under = (over, under) if e > 0 else (under, over)
+        above, below = above * over ** abs(e), below * under ** abs(e)
+    return above, below
+
+
+def _split(formula: Sum, unknown: Symbol) -> tuple[Formula | None, list[Product]]:
+    """What the unknown does not stand in, which needs no expanding, and the rest."""
+    known = [term for term in formula.terms if not _has(term, (unknown,))]
+    return f.add(*known) if known else None, [term for term in formula.terms if _has(term, (unknown,))]
 
 
 def _to_sympy(formula: Formula, unknown: Symbol, value: Any, world: _World) -> Any:
@@ -174,7 +209,9 @@ def _to_sympy(formula: Formula, unknown: Symbol, value: Any, world: _World) -> A
     if not _has(formula, (unknown,)) and not isinstance(formula, Product):
         return named(formula)
     if isinstance(formula, Sum):
-        return sympy.Add(*(_to_sympy(t, unknown, value, world) for t in formula.terms))
+        known, others = _split(formula, unknown)
+        terms = others if known is None else [known, *others]
+        return sympy.Add(*(_to_sympy(t, unknown, value, world) for t in terms))
     result = sympy.Rational(formula.coefficient.numerator, formula.coefficient.denominator)
     for atom, e in formula.factors:
         inner = _of_atom(atom)

@@ -126,9 +126,27 @@ def test_what_is_not_looked_for(equation: Formula) -> None:
 @pytest.mark.parametrize("power", [5, 60])
 def test_what_would_be_large_is_not_even_expanded(power: int) -> None:
     long = f.mul(*(f.add(x(), f.symbol("size", f"N{i}")) for i in range(power)))
-    for equation in (long, f.divide(f.power(f.add(x(), N), power), f.add(UNIT, x()))):
+    distances = f.add(*(f.power(f.add(x(), f.symbol("size", f"N{i}")), -1) for i in range(power)))
+    for equation in (long, f.divide(f.power(f.add(x(), N), power), f.add(UNIT, x())), distances):
         with pytest.raises(NoClosedFormError):
             solve([equation], (X,))
+
+
+@pytest.mark.timeout(20)
+def test_what_is_long_is_not_even_expanded() -> None:
+    def size(i: int, j: int) -> Formula:
+        return f.symbol("size", f"N{i}_{j}")
+
+    slopes = f.mul(*(f.add(UNIT, *(f.mul(x(), size(i, j)) for j in range(40))) for i in range(4)))
+    with pytest.raises(NoClosedFormError):
+        solve([slopes], (X,))
+
+
+@pytest.mark.timeout(20)
+def test_what_is_known_is_not_expanded() -> None:
+    long = f.add(*(f.symbol("size", f"N{i}") for i in range(200)))
+    (found,) = solve([f.add(f.mul(f.number(2), x()), f.mul(f.number(-1), long))], (X,)).found
+    assert found[X] == f.mul(f.number(Fraction(1, 2)), f.add(UNIT, long))
 
 
 def test_a_system_of_other_forms_is_not_looked_for() -> None:
