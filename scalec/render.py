@@ -90,13 +90,6 @@ def _sarif_result(d: Diagnostic) -> dict[str, object]:
     return result
 
 
-def summary(diagnostics: Iterable[Diagnostic]) -> str:
-    """`2 errors, 1 warning`; empty when there is neither."""
-    severities = [d.severity for d in diagnostics]
-    counts = [(severities.count(word), word) for word in ("error", "warning")]
-    return ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n)
-
-
 def styled(plain: str) -> Text:
     """The output of `as_text` in colours, for a terminal."""
     from rich.text import Text

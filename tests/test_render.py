@@ -7,7 +7,7 @@ import json
 import pytest
 
 from scalec.diagnostics import Code, Diagnostic
-from scalec.render import as_concise, as_json, as_text, styled, summary
+from scalec.render import as_concise, as_json, as_text, styled
 from scalec.source import Source, Span
 
 ERROR = Code("SC999", "made-up", "error", "Only a test makes this.")
@@ -127,13 +127,6 @@ def test_json() -> None:
     }  # fmt: skip
     assert second["file"] is None
     assert second["line"] is None
-
-
-def test_summary() -> None:
-    error, warning = Diagnostic(ERROR, "m"), Diagnostic(WARNING, "w")
-    assert summary([]) == ""
-    assert summary([error]) == "1 error"
-    assert summary([warning, error, error]) == "2 errors, 1 warning"
 
 
 def test_colours_change_no_character() -> None:

@@ -171,11 +171,6 @@ def clause_subject(clause: nodes.Clause) -> str:
     )
 
 
-def clause_head(clause: nodes.Clause) -> str:
-    """The clause on one line, whatever its length: `tensor readout { lr ~ 1; wd = 0 }`."""
-    return f"{clause_subject(clause)} {{ {'; '.join(map(statement_text, clause.statements))} }}"
-
-
 def claim_text(claim: nodes.Claim) -> str:
     places = _after("at", " and ".join(claim.places))
     order = "" if claim.order is None else f"~ {expression_text(claim.order)}"

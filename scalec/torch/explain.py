@@ -34,6 +34,7 @@ Kind = Literal[
 
 RATES = (1 / 16, 64.0)  # factors on the learning rate at which a slope is asked for again
 PROPORTION = 1.5  # a term of t steps may be this much more than t times that of one step
+UNHEARD = 1 / 10  # a cause below this part of a term does not show in its slope
 CLOSER = 2 / 3  # what may remain of the gap for another rate to count as the reason
 
 
@@ -41,8 +42,8 @@ CLOSER = 2 / 3  # what may remain of the gap for another rate to count as the re
 class Reason:
     """Why a slope is not the predicted one.
 
-    `crossover`: of several causes, each with its predicted slope alone, one of a lower order is still the
-    larger. `together`: each cause has its predicted slope alone, and the predicted order takes updates of
+    `crossover`: of several causes, each understood alone, one of a lower order is still the
+    larger. `together`: each cause is understood alone, and the predicted order takes updates of
     several tensors at once: of second order in the rate, and small. `initial`: a gradient whose initial part,
     of another order, is still larger than its change. `earlier`: the slope is the one predicted for an earlier
     step, and later updates, of a larger order, have not added more than the first did. `small change`: a stream is
@@ -90,21 +91,23 @@ def explain_alone(experiment: Experiment, cause: str, row: Row) -> Reason:
 
 
 def _causes(experiment: Experiment, row: Row, predicted: Fraction) -> Reason | None:
-    """Each cause alone agrees: then the term is a sum of them, or takes several of them at once."""
+    """Each cause alone agrees, has its reason or is too small to show: then the term is a sum of them, or takes
+    several of them at once."""
     alone = {cause: found for cause in experiment.causes if (found := _alone(experiment, row, cause))}
-    if not alone or not all(found.agrees for found in alone.values()):
+    understood = {c for c, r in alone.items() if r.agrees or explain_alone(experiment, c, r) != UNEXPLAINED}
+    whole = _size(experiment, row)
+    unheard = {c for c in alone.keys() - understood if _size(experiment, row, c) < UNHEARD * whole}
+    orders = {c: r.predicted for c, r in alone.items() if r.predicted is not None and c in understood}
+    if not orders or understood | unheard != alone.keys():
         return None
-    orders = {cause: found.predicted for cause, found in alone.items() if found.predicted is not None}
     best = max(orders, key=lambda cause: orders[cause])
+    said = f"of {len(alone)} causes alone {sum(r.agrees for r in alone.values())} agree"
     if orders[best] != predicted:
-        return Reason("together", f"each of {len(alone)} causes alone agrees; the largest order is {orders[best]}")
-    values = {cause: _smallest(experiment, row, cause) for cause in alone}
+        return Reason("together", f"{said}; the largest order is {orders[best]}")
+    values = {cause: _size(experiment, row, cause, at=0) for cause in orders}
     rival = max(values, key=lambda cause: values[cause])
-    ratio = values[rival] / values[best]
-    larger = f"`{rival}` (order {orders[rival]}) is {ratio:.1f} times as large at the smallest size"
-    return Reason(
-        "crossover", f"each of {len(alone)} causes alone agrees; {larger if rival != best else 'they add up'}"
-    )
+    larger = f"`{rival}` (order {orders[rival]}) is {values[rival] / values[best]:.1f} times as large"
+    return Reason("crossover", f"{said}; {f'{larger} at the smallest size' if rival != best else 'they add up'}")
 
 
 def _alone(experiment: Experiment, row: Row, cause: str) -> Row | None:
@@ -112,8 +115,9 @@ def _alone(experiment: Experiment, row: Row, cause: str) -> Row | None:
     return next((r for r in experiment.rows(cause) if r.term == row.term), None)
 
 
-def _smallest(experiment: Experiment, row: Row, cause: str) -> float:
-    return median(seed[0] for seed in experiment.measured(cause)[row.term])
+def _size(experiment: Experiment, row: Row, cause: str | None = None, at: int = -1) -> float:
+    """Of the term, at the largest of the sizes unless told."""
+    return median(seed[at] for seed in experiment.measured(cause)[row.term])
 
 
 def _initial(experiment: Experiment, row: Row, predicted: Fraction, only: str | None = None) -> Reason | None:

@@ -13,7 +13,7 @@ from scalec.source import Source
 from scalec.syntax import nodes
 from scalec.syntax.layout import WIDTH, to_text
 from scalec.syntax.parser import parse, parse_expression
-from scalec.syntax.printer import clause_head, expression_text, statement_text
+from scalec.syntax.printer import clause_subject, expression_text, statement_text
 from tests.syntax import trees
 
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.scale"))
@@ -69,13 +69,13 @@ def test_parentheses_stand_only_where_they_are_needed(text: str) -> None:
     assert expression_text(parse_expression(Source("<test>", f"({more})"))) == text
 
 
-def test_a_clause_on_one_line() -> None:
-    text = 'tensor matrix, "x" except router not in repeat under a + b, c where N > 1 { lr ~ 1; wd = 0 }'
-    (rule,) = read(f"rule r {{ {text.replace(' ', '  ')} }}").declarations
+def test_what_stands_before_the_brace() -> None:
+    text = 'tensor matrix, "x" except router not in repeat under a + b, c where N > 1'
+    (rule,) = read(f"rule r {{ {text.replace(' ', '  ')} {{ lr ~ 1 }} }}").declarations
     assert isinstance(rule, nodes.RuleDecl)
     (clause,) = rule.parts
     assert isinstance(clause, nodes.Clause)
-    assert clause_head(clause) == text
+    assert clause_subject(clause) == text
 
 
 def test_statements() -> None:
