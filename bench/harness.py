@@ -98,7 +98,7 @@ def comparison_rows(comparisons: Sequence[Comparison], limit: float) -> list[str
     for c in comparisons:
         low, high = c.interval
         verdict = "holds" if c.reaches(limit) else "FAILS"
-        claim = f"interval reaches {limit}"
+        claim = f"interval reaches {limit:.3g}"
         rows.append(f"| {c.name} | {c.median:.3f} | {low:.3f} to {high:.3f} | {len(c.ratios)} | {claim} | {verdict} |")
     return rows
 

@@ -160,7 +160,7 @@ def cases() -> list[Case]:
         for r in ("sparse_right", "sparse_blind")
         for d, s, o in (("Q", (1, 2, 4, 8, 16), "N=256,L=2"), ("N", WIDTHS[:4], "Q=4,L=2"))
     ]
-    ranks, widths = ("r", (2, 4, 8, 16, 32), "N=256,L=2"), ("N", WIDTHS[:4], "r=4,L=2")
+    ranks, widths = ("r", (8, 16, 32, 64, 128), "N=512,L=2"), ("N", WIDTHS[:4], "r=4,L=2")
     adapters = [
         Case("modified", "lora_mlp", r, "adam", d, s, o)
         for r, (d, s, o) in (
@@ -304,6 +304,8 @@ def few_vectors(sizes: Mapping[str, Fraction], seed: int) -> Batch:
 
 
 DATA = {
+    "lora_mlp": few_vectors,
+    "sparse_mlp": few_vectors,
     "soft_moe": few_vectors,
     "half_moe": few_vectors,
     "tiny_dit": guided_batch,

@@ -101,13 +101,17 @@ def _causes(experiment: Experiment, row: Row, predicted: Fraction) -> Reason | N
     if not orders or understood | unheard != alone.keys():
         return None
     best = max(orders, key=lambda cause: orders[cause])
-    said = f"of {len(alone)} causes alone {sum(r.agrees for r in alone.values())} agree"
+    agreeing = sum(r.agrees for r in alone.values())
+    said = f"of {len(alone)} causes alone {agreeing} agree"
     if orders[best] != predicted:
         return Reason("together", f"{said}; the largest order is {orders[best]}")
     values = {cause: _size(experiment, row, cause, at=0) for cause in orders}
     rival = max(values, key=lambda cause: values[cause])
-    larger = f"`{rival}` (order {orders[rival]}) is {values[rival] / values[best]:.1f} times as large"
-    return Reason("crossover", f"{said}; {f'{larger} at the smallest size' if rival != best else 'they add up'}")
+    if orders[rival] == predicted:
+        return Reason("crossover", f"{said}; they add up") if agreeing == len(alone) else None
+    ratio = values[rival] / values[best]
+    larger = f"`{rival}` (order {orders[rival]}) is {ratio:.1f} times as large at the smallest size"
+    return Reason("crossover", f"{said}; {larger}")
 
 
 def _alone(experiment: Experiment, row: Row, cause: str) -> Row | None:
