@@ -80,7 +80,10 @@ class Carrier:
         return observables(self.structure)
 
     def reached(self, op: Weighted, term: TermName) -> dict[str, Vector]:
-        """The first observables that a term of this weight reaches before another weight, and what it is there."""
+        """The first observables that a term of this weight reaches before another weight, and what it is there.
+
+        A sum over copies is one, and so is what it is added to: there it meets the sums of other layers.
+        """
         found = _gathered(self._carry(op.out, self._term(op, term), through_weights=False, to_the_sum=False))
         # A product with something that changed is no longer an initial term; it counts for what changed.
         return {name: initial(vector) for name, vector in found.items()} if term == "init" else found
@@ -113,7 +116,8 @@ class Carrier:
         known = watched(self.structure, name)
         if known in self.names and (not to_the_sum or self.names[known] in ("stream", "output")):
             yield known, vector
-            return
+            if through_weights or self.names[known] != "sum":
+                return
         for op in self.structure.readers.get(name, ()):
             if isinstance(op, Linear) and not through_weights:
                 continue

@@ -11,12 +11,17 @@ from scalec.calculus.structure import Weighted
 from scalec.calculus.training import Step
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goal import Goal
+from scalec.symbolic.dominance import Magnitude
 
 
 def _claims(evidence: Evidence) -> Iterator[Claim]:
+    before: dict[tuple[str, str], Magnitude] = {}
     for found in evidence.reached(evidence.limit):
-        if found.vector:
-            yield evidence.claim(evidence.limit, found, bound="exactly")
+        claim, term = evidence.claim(evidence.limit, found, bound="exactly"), (found.op.out, found.term)
+        # What a sum of sums inherits is said of the first.
+        if claim.order and not (term in before and claim.order.ties(before[term])):
+            before[term] = claim.order
+            yield claim
     yield from _backward(evidence)
 
 
