@@ -232,6 +232,14 @@ BOUND_APART = Code(
     "values of the run, say nothing together.",
 )
 
+SPLIT = Code(
+    "SC416",
+    "split",
+    "error",
+    "`split = heads` lets an optimizer take the matrices of the heads one by one. Queries, keys and values are made of "
+    "such, and what puts the heads together. The optimizer has to be one whose step scalec writes out, `batched`.",
+)
+
 # ---- SC5xx: findings of `check` --------------------------------------------------------------
 STABLE_INIT = Code(
     "SC501",

@@ -241,6 +241,7 @@ def _tensor(planned: PlannedTensor, made: Plan, view: Callable[[Plan, Quantity],
             ("init.dist", planned.init.word),
             ("init.shared", ", ".join(axis.word for axis in planned.shared_axes)),
             ("optimizer", planned.optimizer or ""),
+            ("split", planned.split.word),
         ),
     )
 

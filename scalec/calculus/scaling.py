@@ -25,7 +25,8 @@ class TensorScaling:
     axes over which the initial draw is shared. `scale`: forward multiplier, one for each use. `lr`:
     None where frozen. `eps`: Adam's, after the square root; None where the update has none. `wd`: in the
     convention `decay` names. `effect`: for a family of its own (`other`), the declared size of the output change for an
-    input of order 1. `spans`: the clause behind each attribute, for findings to point at.
+    input of order 1. `parts`: how many matrices an update is made of, each for itself. `spans`: the clause behind each
+    attribute, for findings to point at.
     """
 
     init: Formula | None
@@ -37,6 +38,7 @@ class TensorScaling:
     wd: Formula | None = None
     decay: Decay = "none"
     effect: Formula | None = None
+    parts: Formula = UNIT
     spans: Mapping[str, Span] = field(default_factory=dict, hash=False)
 
 

@@ -178,7 +178,8 @@ class Weight:
 
     `floor`: the gradient entry that decay in the gradient (L2) adds, None where there is none.
     `eps`, `decay`: Adam's epsilon; decay per step. `copies`: how many there are; `share`: the part of them
-    that one sample meets, which is the share of the samples that reach one copy.
+    that one sample meets, which is the share of the samples that reach one copy. `parts`: the matrices that a step is
+    made of, each for itself; None where it is one.
     """
 
     tensor: str
@@ -192,6 +193,7 @@ class Weight:
     decay: Magnitude | None = None
     copies: Magnitude | None = None
     share: Magnitude | None = None
+    parts: Magnitude | None = None
 
     @property
     def entries(self) -> Magnitude:
@@ -256,7 +258,8 @@ class Weight:
                 # direction of its own: orthogonalisation lifts it to full size.
                 if k.deps - self.axes:
                     share = share.times(share.order.inverse, "lifted: a singular direction of its own", self.tensor)
-                share = share.times(use.dense.root.inverse, "entries at unit operator norm", self.tensor)
+                one = use.dense if self.parts is None else use.dense / self.parts
+                share = share.times(one.root.inverse, "entries at unit operator norm", self.tensor)
                 return share.times(self.lr, "learning rate", self.tensor).caused(self.tensor)
             case "other":
                 assert self.effect is not None

@@ -159,6 +159,7 @@ class World:
             wd if wd is None or lr is None or rule.decay == "independent" else wd * lr,
             copies,
             met / copies,
+            None if rule.parts == UNIT else self.order(rule.parts, tensor.path, "parts"),
         )
 
     def _matrices(

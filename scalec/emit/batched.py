@@ -21,20 +21,23 @@ def class_name(optimizer: OptimizerClass) -> str:
     return f"Batched{camel(optimizer.name)}" if optimizer.batched else optimizer.path
 
 
-def batched_text(optimizer: OptimizerClass) -> str:
-    """The class for an optimizer that says how its step is done in a batch."""
+def batched_text(optimizer: OptimizerClass, *, apart: bool) -> str:
+    """The class for an optimizer that says how its step is done in a batch; `apart`: some weights have parts."""
     assert optimizer.batched is not None
-    return SCHEMES[optimizer.batched.scheme](optimizer, dict(optimizer.batched.arguments))
+    return SCHEMES[optimizer.batched.scheme](optimizer, dict(optimizer.batched.arguments), apart)
 
 
-def _newton_schulz(optimizer: OptimizerClass, numbers: dict[str, Fraction]) -> str:
+def _newton_schulz(optimizer: OptimizerClass, numbers: dict[str, Fraction], apart: bool) -> str:
     factor = _factor(optimizer.factor)
     values = {name: repr(float(numbers[name])) for name in ("a", "b", "c", "eps")}
-    return NEWTON_SCHULZ.format(
-        name=class_name(optimizer), path=optimizer.path, steps=int(numbers["steps"]), **values,
-        **({"shape": "rows, columns = p.shape\n            ", "rate": f'group["lr"] * {factor}'} if factor
-           else {"shape": "", "rate": 'group["lr"]'}),
-    ).strip()  # fmt: skip
+    ways = APART if apart else WHOLE
+    shape = f"rows, columns = {ways['sides']}\n            " if factor else ""
+    rate = f'group["lr"] * {factor}' if factor else 'group["lr"]'
+    text = NEWTON_SCHULZ.format(
+        name=class_name(optimizer), path=optimizer.path, steps=int(numbers["steps"]), shape=shape, rate=rate,
+        **values, **ways,
+    )  # fmt: skip
+    return text.strip()
 
 
 def _factor(factor: Formula) -> str:
@@ -62,10 +65,10 @@ class {name}(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    shapes.setdefault(p.shape, []).append((p, group))
+                    shapes.setdefault({size}, []).append((p, group))
         for same in shapes.values():
-            ahead = [self.momentum(p, group["momentum"]) for p, group in same]
-            self.move(same, self.orthogonal(torch.stack(ahead)))
+            ahead = [{ahead} for p, group in same]
+            self.move(same, {updates})
         return loss
 
     def momentum(self, p: Tensor, decay: float) -> Tensor:
@@ -76,7 +79,7 @@ class {name}(torch.optim.Optimizer):
         mean = state["momentum_buffer"].lerp_(p.grad, 1 - decay)
         return p.grad.lerp(mean, decay)
 
-    def orthogonal(self, g: Tensor) -> Tensor:
+{method}    def orthogonal(self, g: Tensor) -> Tensor:
         """Matrices [B, rows, columns] with their singular values brought close to 1."""
         wide = g.size(-2) <= g.size(-1)
         x = (g if wide else g.mT).bfloat16()
@@ -87,11 +90,35 @@ class {name}(torch.optim.Optimizer):
             x = torch.baddbmm(x, gram, x, beta={a})
         return (x if wide else x.mT).to(g.dtype)
 
-    def move(self, same: list[tuple[Tensor, dict]], updates: Tensor) -> None:
+    def move(self, same: list[tuple[Tensor, dict]], updates: {many}) -> None:
         for (p, group), update in zip(same, updates, strict=True):
             {shape}rate = {rate}
             p.mul_(1 - group["lr"] * group["weight_decay"])
-            p.sub_(rate * update)
+            {moved}.sub_(rate * update)
 '''
 
-SCHEMES: dict[str, Callable[[OptimizerClass, dict[str, Fraction]], str]] = {"newton_schulz": _newton_schulz}
+WHOLE = {
+    "size": "p.shape",
+    "sides": "p.shape",
+    "ahead": 'self.momentum(p, group["momentum"])',
+    "updates": "self.orthogonal(torch.stack(ahead))",
+    "many": "Tensor",
+    "moved": "p",
+    "method": "",
+}
+APART = {
+    "size": "self.parts(p, group).shape[1:]",
+    "sides": "update.shape[-2:]",
+    "ahead": 'self.parts(self.momentum(p, group["momentum"]), group)',
+    "updates": "self.orthogonal(torch.cat(ahead)).split(list(map(len, ahead)))",
+    "many": "tuple[Tensor, ...]",
+    "moved": "self.parts(p, group)",
+    "method": '''    def parts(self, p: Tensor, group: dict) -> Tensor:
+        """The matrices [parts, rows, columns] that a parameter is made of, as a view of it."""
+        side, parts = group.get("split", (0, 1))
+        return p.unflatten(side, (parts, -1)).movedim(side, 0)
+
+''',
+}
+
+SCHEMES: dict[str, Callable[[OptimizerClass, dict[str, Fraction], bool], str]] = {"newton_schulz": _newton_schulz}

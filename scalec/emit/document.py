@@ -74,6 +74,7 @@ class TensorEntry(_Model):
     wd_kind: str | None
     decay_per_step: float | None
     optimizer: str | None
+    split: str | None = Field(default=None, description="what its optimizer takes apart, one by one: `heads`")
     order: dict[str, Exponents]
     clauses: dict[str, str]
     empirical: dict[str, list[str]] = Field(default_factory=dict)
@@ -180,6 +181,7 @@ class _At:
             wd_kind=t.wd_kind.word if "wd" in values else None,
             decay_per_step=None if t.decay_per_step is None else self.value(t.decay_per_step),
             optimizer=t.optimizer,
+            split=t.split.word if t.optimizer and t.parts else None,
             order=said.order,
             clauses=said.clauses,
             empirical=said.empirical,

@@ -66,10 +66,10 @@ class Cells:
         self.spelled = spelled
         self.columns = columns(plan)
         self.of_run = of_run(plan)
-        self.known: dict[tuple[int, str], tuple[Line, ...]] = {}
+        self.known: dict[tuple[int, str, str], tuple[Line, ...]] = {}
 
     def tensor(self, t: PlannedTensor) -> tuple[Line, ...]:
-        key = (id(t.numbers), t.init.word)
+        key = (id(t.numbers), t.init.word, t.split.word)
         if key not in self.known:
             self.known[key] = tuple(self._tensor(t))
         return self.known[key]
@@ -84,6 +84,8 @@ class Cells:
             yield self._word("frozen", t.frozen)
         elif len(self.plan.optimizers) > 1:
             yield self._word("optimizer", t.owner)
+        if t.optimizer and t.parts:
+            yield self._word("split", t.split)
         yield from self.lines(t.numbers, [n for n in t.numbers if n not in hidden and n not in self.of_run])
         if t.decay_per_step is not None and as_number(t.decay_per_step.formula) != 0:
             yield self._line("decay/step", t.decay_per_step)

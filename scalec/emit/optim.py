@@ -32,13 +32,18 @@ KEYWORDS: dict[str, tuple[str, ...]] = {
 
 def optim_text(plan: Plan, stamp: Stamp) -> str:
     """`optim.py` of a plan."""
-    written = [batched_text(optimizer) for optimizer in plan.optimizers.values() if optimizer.batched]
+    written = [batched_text(o, apart=_apart(plan, o.name)) for o in plan.optimizers.values() if o.batched]
     several = len(plan.optimizers) > 1
     chosen = several_text(plan.optimizers) if several else f"OPTIMIZER = {class_name(*plan.optimizers.values())}"
     beside = [] if written or several else ["", chosen]  # one line stands beside the imports
     first = [*written, *([] if beside else [chosen])]
     body = "\n\n\n".join([*first, _run(plan), _table(plan), _build(plan), _schedule(plan), CHECK.strip()])
     return "\n".join([_header(plan, stamp, body), *beside, "", "", body, ""])
+
+
+def _apart(plan: Plan, optimizer: str) -> bool:
+    """Whether an optimizer takes some weight apart."""
+    return any(t.parts and t.optimizer == optimizer for t in plan.tensors)
 
 
 def _header(plan: Plan, stamp: Stamp, body: str) -> str:
@@ -49,7 +54,7 @@ def _header(plan: Plan, stamp: Stamp, body: str) -> str:
         version=stamp.version,
         standard="\n".join(line for line, used in STANDARD.items() if used in body),
         tensor="Tensor, nn" if "p: Tensor" in body else "nn",
-        imports=_imports([*base, "Config", "claim"]),
+        imports=_imports([*base, "Config", "claim", *(["whole"] if "whole(" in body else [])]),
     )
 
 
@@ -146,6 +151,9 @@ TABLE = '''def hyperparameters(config: Config, run: Run) -> list[dict]:
     """What the rule gives each parameter, by name; `*` is any layer."""'''
 
 
+SIDES = ("fan_out", "fan_in")  # of a matrix as it is stored
+
+
 def _entries(reader: Reader, plan: Plan, t: PlannedTensor) -> list[Entry]:
     if t.optimizer is None:
         return [("frozen", "True", ())]
@@ -156,6 +164,8 @@ def _entries(reader: Reader, plan: Plan, t: PlannedTensor) -> list[Entry]:
         quantities = tuple(t.numbers[a] for a in attributes)
         values = [reader.value(q) for q in quantities]
         found.append((keyword, values[0] if len(values) == 1 else f"({', '.join(values)})", quantities))
+    if t.parts:
+        found.append(("split", f"({SIDES.index(t.parts.side)}, {reader.size(t.parts.count)})", (t.split,)))
     return found
 
 

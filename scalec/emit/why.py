@@ -46,6 +46,7 @@ def _values(plan: Plan) -> dict[str, Mapping[str, Said]]:
             **t.numbers,
             "wd.kind": t.wd_kind,
             "frozen": t.frozen,
+            "split": t.split,
             "optimizer": t.owner,
         }
         found[t.tensor.path] = found[parameter_pattern(t.tensor)] = said

@@ -204,7 +204,7 @@ class _Planner:
     def _tensor(self, tensor: Tensor) -> PlannedTensor:
         clauses, tunes = self._clauses(tensor), tuple(map(self._tunes, tensor.views))
         selected = tuple((id(c), use) for c, use in clauses)
-        key = (selected, tensor.uses, tensor.relative, tensor.density, tunes)
+        key = (selected, tensor.uses, tensor.relative, tensor.density, tensor.parts, tunes)
         if key not in self.shared:
             self.shared[key] = self._plan_tensor(tensor, clauses, tunes)
         planned = replace(self.shared[key], tensor=tensor)
@@ -241,12 +241,12 @@ class _Planner:
         untrained = tuple(numbers)
         numbers |= {name: _default(symbol) for name, symbol in self.owners.run_symbols(owner.word).items()}
         decay = Word(self.owners.decay(owner.word), [])
-        choices = {"init.dist": Word("", []), "wd.kind": decay, "frozen": Word("no", [])}
+        choices = {"init.dist": Word("", []), "wd.kind": decay, "frozen": Word("no", []), "split": Word("no", [])}
         seen = [_Values(numbers | {"scale": scale}, choices) for scale in scales.values()]
         for clause, use in clauses:
             if clause.around.owners is None or owner.word in clause.around.owners:
                 self._apply([clause], seen[use], self._tensor_scope(tensor.views[use], owner.word))
-        dist, kind, frozen = choices["init.dist"], choices["wd.kind"].finish(), choices["frozen"].finish()
+        dist, kind, frozen, split = choices["init.dist"], *(choices[n].finish() for n in ("wd.kind", "frozen", "split"))
         constant = _constants(dist)
         for values, asked in zip(seen, tunes, strict=True):
             self._tune((t for t in asked if t.attribute not in constant), values, owner.word)
@@ -254,9 +254,10 @@ class _Planner:
         every = {n: v for n, v in (numbers | constant).items() if frozen.word != "yes" or n in untrained}
         needed = {n: v for n, v in every.items() if v.covered or self.request.partial or n not in MUST_BE_SAID}
         said = self._finish(needed, tensor.path)
-        told, per_step = self.owners.told(owner.word, tensor, said, kind.word, self._is_zero)
         shared = choices["init.shared"].finish() if "init.shared" in choices else None
-        return PlannedTensor(tensor, owner, frozen, dist.finish(), shared, kind, told, said, per_step)
+        planned = PlannedTensor(tensor, owner, frozen, dist.finish(), shared, kind, split, said, said, None)
+        told, per_step = self.owners.told(planned, self._is_zero)
+        return replace(planned, numbers=told, decay_per_step=per_step)
 
     def _site(self, site: Site) -> PlannedSite:
         layer = {"layer": f.symbol("layer", site.axes[-1].name)} if site.axes else {}

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Literal
 
 from scalec.plan.truth import Guard
-from scalec.program.program import Axis, Program, Site, Tensor
+from scalec.program.program import Axis, Parts, Program, Site, Tensor
 from scalec.source import Span
 from scalec.symbolic.formula import (
     UNIT,
@@ -141,7 +141,8 @@ class PlannedTensor:
     `said` are numbers as the rule means them: `lr` the step on the normalised update, `wd` as `wd_kind`
     says. `numbers` are what the optimizer's class is told: its own factor divided out of `lr`, `wd` in
     its own convention. `frozen` is `yes` where training leaves the tensor alone: then there are those of
-    its start and of the forward pass alone. `decay_per_step` is None where L2 goes through a normalised
+    its start and of the forward pass alone. `split` names the parts that its optimizer takes one by one, or is `no`.
+    `decay_per_step` is None where L2 goes through a normalised
     update and no such number exists.
     """
 
@@ -151,6 +152,7 @@ class PlannedTensor:
     init: Choice
     shared: Choice | None
     wd_kind: Choice
+    split: Choice
     numbers: Mapping[str, Quantity]
     said: Mapping[str, Quantity]
     decay_per_step: Quantity | None
@@ -159,6 +161,11 @@ class PlannedTensor:
     def shared_axes(self) -> tuple[Axis, ...]:
         """The axes along which all copies start equal."""
         return tuple(axis for axis in self.tensor.axes if self.shared and axis.word == self.shared.word)
+
+    @property
+    def parts(self) -> Parts | None:
+        """The matrices that its optimizer takes one by one, where it does not take it whole."""
+        return self.tensor.parts if self.tensor.parts and self.tensor.parts.word == self.split.word else None
 
     @property
     def optimizer(self) -> str | None:

@@ -52,6 +52,7 @@ def _tensor(plan: Plan, planned: PlannedTensor, optimizer: OptimizerClass | None
         eps=law("eps"),
         wd=law("wd"),
         decay=cast(Decay, planned.wd_kind.word),
+        parts=planned.parts.count if planned.parts else UNIT,
         spans={name: spans[-1] for name, spans in said.items() if spans},
     )
 

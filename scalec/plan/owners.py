@@ -6,7 +6,7 @@ anything that is said `for` one of them. Invariant: a factor that a class brings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
@@ -14,7 +14,6 @@ from scalec.plan.decay import Decay, convert_decay, divide_factor
 from scalec.plan.leftovers import listed
 from scalec.plan.model import BatchedStep, Choice, OptimizerClass, Origin, PlannedTensor, Quantity
 from scalec.plan.values import origin_of
-from scalec.program.program import Tensor
 from scalec.resolve.optimizers import Batched, Optimizer
 from scalec.resolve.rules import Around, RuleClause
 from scalec.resolve.vocabulary import OWNER
@@ -28,6 +27,7 @@ from scalec.syntax.printer import setting_text
 MOST_STEPS = 100
 FANS = ("fan_in", "fan_out")
 SIZE_IN = "size_in"
+UNSPLIT = "no"
 
 
 class Owners:
@@ -75,25 +75,29 @@ class Owners:
         return f"{owner}.{attribute}" if self.several else attribute
 
     # ---- what a class brings along -----------------------------------------------------------
-    def factor(self, owner: str, tensor: Tensor) -> tuple[Formula, Origin] | None:
-        """What the class multiplies the update of a tensor by itself, if that is not 1."""
+    def factor(self, planned: PlannedTensor) -> tuple[Formula, Origin] | None:
+        """What the class multiplies the update of a tensor, or of each of its parts, by itself, if that is not 1."""
+        owner, use, parts = planned.owner.word, planned.tensor.uses[0], planned.parts
         optimizer = self.optimizers[owner]
         if optimizer.factor is None:
             return None
-        fans = dict(zip(FANS, (tensor.uses[0].fan_in, tensor.uses[0].fan_out), strict=True))
+        fans = dict(zip(FANS, (use.fan_in, use.fan_out), strict=True))
+        if parts:
+            fans[parts.side] = f.divide(fans[parts.side], parts.count)
         factor = to_formula(optimizer.factor, fans.get, FANS, self.reporter)
         setting = nodes.Setting("factor", expr=optimizer.factor, span=optimizer.factor.span)
         return None if factor == UNIT else (factor, Origin(owner, setting_text(setting), setting.span))
 
     def told(
-        self, owner: str, tensor: Tensor, said: dict[str, Quantity], kind: str, is_zero: Callable[[Quantity], bool]
-    ) -> tuple[dict[str, Quantity], Quantity | None]:
-        """The numbers as the owner's class takes them, and decay per step; `kind` is the rule's `wd.kind`."""
-        if owner not in self.classes:
-            return said, None
-        decay = Decay(kind, self.classes[owner].decay, self.classes[owner].family)
-        numbers, per_step = convert_decay(said, decay, is_zero, self.reporter)
-        factor = self.factor(owner, tensor)
+        self, planned: PlannedTensor, is_zero: Callable[[Quantity], bool]
+    ) -> tuple[Mapping[str, Quantity], Quantity | None]:
+        """The numbers as the owner's class takes them, and decay per step."""
+        if planned.owner.word not in self.classes:
+            return planned.said, None
+        owner = self.classes[planned.owner.word]
+        decay = Decay(planned.wd_kind.word, owner.decay, owner.family)
+        numbers, per_step = convert_decay(dict(planned.said), decay, is_zero, self.reporter)
+        factor = self.factor(planned)
         return divide_factor(numbers, *factor, decay) if factor else numbers, per_step
 
     def _class_of(self, optimizer: Optimizer) -> OptimizerClass:
@@ -154,6 +158,23 @@ class Owners:
                 self.reporter.report(
                     codes.OWNER, f"`{name}` orthogonalises matrices, and there is none in {_listed(odd)}", rule,
                     labels=said.items(), helps=["give them to another optimizer"],
+                )  # fmt: skip
+        self._report_split([t for t in trained if t.split.word != UNSPLIT])
+
+    def _report_split(self, asked: Sequence[PlannedTensor]) -> None:
+        """Tensors that have no such parts, or whose optimizer takes them whole whatever the rule says."""
+        by_clause: dict[Span | None, list[PlannedTensor]] = {}
+        for t in asked:
+            by_clause.setdefault(t.split.origins[-1].span, []).append(t)
+        for span, theirs in by_clause.items():
+            word = theirs[0].split.word
+            if whole := [t for t in theirs if not t.parts]:
+                self.reporter.report(codes.SPLIT, f"{_listed(whole)} has no {word} to be split into", span)
+            odd = [t for t in theirs if t.parts and t.owner.word in self.classes]
+            for name in dict.fromkeys(t.owner.word for t in odd if not self.classes[t.owner.word].batched):
+                self.reporter.report(
+                    codes.SPLIT, f"`{name}` does not take {_listed([t for t in odd if t.owner.word == name])} apart",
+                    span, helps=["say it `for` an optimizer whose steps are written out, `batched`"],
                 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, ScalecError
 from scalec.program.ops import Linear, Operation
-from scalec.program.program import Axis, OptionValue, Region, ShapeClass, Site, Storage, Tensor, Use
+from scalec.program.program import Axis, OptionValue, Parts, Region, ShapeClass, Site, Storage, Tensor, Use
 from scalec.program.streaming import Positions, SideStream, Streams, Value
 from scalec.resolve.vocabulary import covers
 from scalec.symbolic.formula import UNIT, Formula, FormulaError, Product, Sum, symbols
@@ -128,6 +128,7 @@ class Block:
         density: Formula = UNIT,
         relative: Mapping[str, Formula] = NONE,
         stored: str | None = None,
+        parts: Parts | None = None,
     ) -> str:
         """Add a tensor and give its path: the block's own for its `weight`, else `block.local`.
 
@@ -150,6 +151,7 @@ class Block:
                 self.builder.relative({**self.relative, **relative}),
                 self.within,
                 density,
+                parts,
             )
         )
         self.tensors[local] = path
@@ -166,6 +168,7 @@ class Block:
         *,
         relative: Mapping[str, Formula] = NONE,
         stored: str | None = None,
+        parts: Parts | None = None,
     ) -> Value:
         """A dense weight without bias: `out = W x`; of its entries some may be kept at 0 (`sparse`)."""
         sparse = self.builder.modifier("sparse", role)
@@ -180,6 +183,7 @@ class Block:
             density=sparse.size("density") if sparse else UNIT,
             relative=relative,
             stored=stored,
+            parts=parts,
         )
         return Value(self.builder.emit(Linear(tensor, x.name, tensor)), fan_out)
 

@@ -81,13 +81,26 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """`count` matrices that lie side by side in one: each is as many of its rows (`fan_out`) or columns (`fan_in`).
+
+    `word`: what rules call them.
+    """
+
+    word: str
+    count: Formula
+    side: Literal["fan_in", "fan_out"]
+
+
+@dataclass(frozen=True)
 class Tensor:
     """A logical trained tensor.
 
     `path` is stable and documented (`block.mlp.up`); `role` a dotted name (`mlp.up` is part of `mlp`);
     `shape` its sides as stored, see `storage.layout`; `relative` the relative sizes that exist here
     (`fan_in` and `fan_out` come from `uses`); `within` the kinds and names of the enclosing blocks.
-    `density`: the share of its entries that are ever other than 0, the same ones throughout.
+    `density`: the share of its entries that are ever other than 0, the same ones throughout. `parts`: what it is made
+    of, where it is several matrices in one.
     """
 
     path: str
@@ -100,6 +113,7 @@ class Tensor:
     relative: tuple[tuple[str, Formula], ...] = ()
     within: tuple[str, ...] = ()
     density: Formula = UNIT
+    parts: Parts | None = None
 
     @cached_property
     def views(self) -> tuple[Tensor, ...]:

@@ -67,8 +67,9 @@ def _tensor(t: Tensor) -> str:
     axes = "".join(f" x {axis.name} = {plain(axis.count)}" for axis in t.axes)
     slice_ = "" if t.storage.slice is None else f"[{', '.join(map(plain, t.storage.slice))}]"
     kept = "" if t.density == UNIT else f", density {plain(t.density)}"
+    parts = f", {plain(t.parts.count)} {t.parts.word} along {t.parts.side}" if t.parts else ""
     stored = f"{t.storage.name}{slice_} {t.storage.layout}"
-    return f"{t.path}: {t.role} {t.shape_class} ({shape}){axes}, {uses}, {stored}{kept}{_around(t)}"
+    return f"{t.path}: {t.role} {t.shape_class} ({shape}){axes}, {uses}, {stored}{kept}{parts}{_around(t)}"
 
 
 def _site(s: Site) -> str:

@@ -33,6 +33,7 @@ def _names(program: Program) -> Iterator[str]:
     sides = [(t.path, s) for t in program.tensors for s in t.shape]
     sides += [(t.path, s) for t in program.tensors for use in t.uses for s in (use.fan_in, use.fan_out)]
     sides += [(t.path, t.density) for t in program.tensors]
+    sides += [(t.path, t.parts.count) for t in program.tensors if t.parts]
     places: tuple[Tensor | Site, ...] = (*program.tensors, *program.sites)
     sides += [(place.path, s) for place in places for _, s in place.relative]
     for path, side in sides:

@@ -20,7 +20,7 @@ from tests.emit.compiling import STAMP, files_of, plan_of
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
 KEYS = [
     "name", "role", "shape", "init", "scale", "scales", "lr", "eps", "wd", "wd_kind",
-    "decay_per_step", "optimizer", "order", "clauses", "empirical",
+    "decay_per_step", "optimizer", "split", "order", "clauses", "empirical",
 ]  # fmt: skip
 
 

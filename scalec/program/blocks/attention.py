@@ -13,7 +13,9 @@ from scalec.program import ops
 from scalec.program.blocks import rotary
 from scalec.program.blocks.layers import BIAS, DROPOUT, matrix, normalised
 from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.program import Parts
 from scalec.program.streaming import Value
+from scalec.resolve.vocabulary import HEADS
 from scalec.symbolic.formula import UNIT, Formula, add, divide, mul
 
 LATENT = ("q_rank", "rope_dim")  # what is said of latent attention alone
@@ -65,8 +67,9 @@ def _mixed(b: Builder, at: Block, x: Value, dots: str, v: str, context: Formula,
         name = f"{at.path}.merged" if axis == heads.axes[0][0] else f"{axis}.merged"
         merged = b.emit(ops.Reshape(name, merged, axis, count, split=False))
     site = at.site("output", "attention.output")
-    scaled = Value(b.emit(ops.Scale(site, merged, site)), mul(heads.head_dim, *(n for _, n in heads.axes)))
-    return matrix(b, at, scaled, x.width, "attention.o", "o")
+    count = mul(*(n for _, n in heads.axes))
+    scaled = Value(b.emit(ops.Scale(site, merged, site)), mul(heads.head_dim, count))
+    return matrix(b, at, scaled, x.width, "attention.o", "o", Parts(HEADS, count, "fan_in"))
 
 
 # ---- latent ------------------------------------------------------------------------------------
@@ -121,7 +124,9 @@ def _heads(b: Builder, at: Block, x: Value) -> _Heads:
 
 def _project(b: Builder, at: Block, x: Value, local: str, heads: _Heads, axes: tuple[tuple[str, Formula], ...]) -> str:
     """Queries, keys or values, split into heads; queries and keys normalised where asked."""
-    value = matrix(b, at, x, mul(heads.head_dim, *(n for _, n in axes)), f"attention.{local}", local).name
+    count = mul(*(n for _, n in axes))
+    parts = Parts(HEADS, count, "fan_out") if axes else None
+    value = matrix(b, at, x, mul(heads.head_dim, count), f"attention.{local}", local, parts).name
     for axis, count in axes:
         name = f"{at.path}.{local}.{axis.rpartition('.')[2]}"
         value = b.emit(ops.Reshape(name, value, axis, count, split=True))

@@ -8,6 +8,7 @@ from scalec import catalogue as codes
 from scalec.program import ops
 from scalec.program.blocks.modifiers import adapted
 from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.program import Parts
 from scalec.program.streaming import Value
 from scalec.symbolic.formula import Formula
 
@@ -28,9 +29,11 @@ NONLINEARITIES: dict[str, ops.Nonlinearity] = {
 BIAS = Option("bias", "flag", default=False)
 
 
-def matrix(b: Builder, at: Block, x: Value, fan_out: Formula, role: str, local: str) -> Value:
+def matrix(
+    b: Builder, at: Block, x: Value, fan_out: Formula, role: str, local: str, parts: Parts | None = None
+) -> Value:
     """A dense weight with what the network's modifiers make of it, and a bias where the block has biases."""
-    dense = at.dense(x, fan_out, role, local)
+    dense = at.dense(x, fan_out, role, local, parts=parts)
     out = bias(b, at, dense.name, "bias" if local == "weight" else f"{local}.bias", fan_out)
     return adapted(b, at, x, Value(out, fan_out), role, local)
 
