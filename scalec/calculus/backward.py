@@ -109,7 +109,7 @@ class Backward:
             case Input() | Constant():
                 pass
             case Linear():
-                if not isinstance(world.structure.made_by.get(op.x), Input):
+                if op.x not in world.structure.given:
                     yield op.x, self._linear(op, prune(d))
             case Gain():
                 use = forward.use(op)

@@ -101,6 +101,15 @@ class Structure:
         return {name: tuple(ops) for name, ops in found.items()}
 
     @cached_property
+    def given(self) -> frozenset[str]:
+        """The values that no weight had a part in, the data however it is laid out: no gradient goes into them."""
+        found = set[str]()
+        for op in self.operations:
+            if not isinstance(op, Weighted | Repeat) and found.issuperset(inputs(op)):
+                found.add(op.out)
+        return frozenset(found)
+
+    @cached_property
     def weighted(self) -> tuple[Weighted, ...]:
         """The operations with a weight, in order of execution."""
         return tuple(op for op in self.operations if isinstance(op, Weighted))

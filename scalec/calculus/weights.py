@@ -48,9 +48,8 @@ class Matrix:
 
     @cached_property
     def gain(self) -> Magnitude:
-        """The most that meeting this weight again can bring over the central limit: `max(1, (m/n)^(1/2))`."""
-        cell = self.n.cell
-        return cell.larger(cell.one, (self.m / self.n).root) if self.met else cell.one
+        """What meeting this weight again brings over the central limit: `(m/n)^(1/2)`, for some weights less than 1."""
+        return (self.m / self.n).root if self.met else self.n.cell.one
 
     @property
     def entries(self) -> Magnitude:

@@ -50,8 +50,8 @@ class Letter:
 
     `own`: the axes along which `W` has draws of its own. `below`: the deps of `v`. `grown`: by how much
     sums over the axes in `bound` enlarged it; meeting one's own weight again undoes that, since only
-    one term of the sum does. `met`: training applies the weight in the opposite direction; `gain`: the
-    most that popping this letter then brings over the central limit. Made by `letter`.
+    one term of the sum does. `met`: training applies the weight in the opposite direction; `gain`:
+    what popping this letter then brings over the central limit. Made by `letter`.
     """
 
     tensor: str

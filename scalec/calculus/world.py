@@ -17,7 +17,7 @@ from scalec.calculus.scaling import Scaling, TensorScaling
 from scalec.calculus.structure import Structure
 from scalec.calculus.weights import OPPOSITE, Direction, Matrix, Weight
 from scalec.calculus.words import Copies, Deps
-from scalec.program.ops import Input, Linear, Repeat, Scale
+from scalec.program.ops import Linear, Repeat, Scale
 from scalec.program.program import Program, Tensor
 from scalec.source import Span
 from scalec.symbolic.dominance import Cell, Magnitude, NotMonomialError
@@ -194,7 +194,7 @@ class World:
             if isinstance(op, Linear) and op.tensor == tensor.path:
                 direction: Direction = "backward" if tensor.uses[op.use].transposed else "forward"
                 found[direction] = None
-                if not isinstance(self.structure.made_by.get(op.x), Input):
+                if op.x not in self.structure.given:
                     found[OPPOSITE[direction]] = None
         return tuple(found)
 

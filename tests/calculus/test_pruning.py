@@ -11,10 +11,28 @@ from scalec.pipeline import check_rule
 from scalec.resolve.load import load_text
 
 TEXT = """
-use std.mssp
+use std.deepseek
 use std.spectral
 use std.networks
-use std.regimes
+
+# Narrow experts on a stream, chosen by a router that starts at random.
+network narrow {
+  dims N, M, K, Ne
+  input(32)
+  linear(N) as w_in
+  residual { moe(experts = M, active = K, width = Ne, normalised, act = relu) }
+  readout(10)
+}
+network narrow_and_shared {
+  dims N, M, K, Ne
+  input(32)
+  linear(N) as w_in
+  moe(experts = M, active = K, width = Ne, normalised, shared = 1, act = relu)
+  readout(10)
+}
+rule routed extends deepseek_mssp for adam, adamw {
+  tensor router { init.std ~ min(1, sqrt(fan_out/fan_in))/sqrt(fan_in) }
+}
 """
 LARGE = [
     ("mup", "gpt", "adamw", "width"),
@@ -25,6 +43,9 @@ LARGE = [
 ]
 CASES = [
     pytest.param("moe_mup", "moe_mlp", "sgd", "fine_grained"),
+    pytest.param("routed", "narrow", "adamw", "fine_grained"),
+    pytest.param("routed", "narrow_and_shared", "adamw", "fine_grained"),
+    pytest.param("moe_mup", "narrow", "adamw", "fixed_experts"),
     *(pytest.param(*case, marks=pytest.mark.slow) for case in LARGE),
 ]
 
