@@ -186,7 +186,10 @@ def _muon() -> list[Case]:
     both = "muon+adamw"
     return [
         *(Case("muon", "small_mlp", rule, both, "N", WIDTHS) for rule in ("muon_width", "muon_timid")),
-        Case("muon", "tiny_gpt", "muon_width", both, "N", WIDTHS[:4], "L=2", alone=1, tunes=HALF_READOUT),
+        *(
+            Case("muon", "tiny_gpt", rule, both, "N", WIDTHS[:4], "L=2", alone=1, tunes=HALF_READOUT)
+            for rule in ("muon_width", "muon_heads")
+        ),
     ]
 
 

@@ -232,7 +232,8 @@ def convert(
         from scalec.gauging import conversion
 
         like = None if form == MULTIPLIER_FREE else _of_rule("--form", form, network, optimizer)
-        typer.echo(conversion(_of_rule("the rule", rule, network, optimizer), like, name), nl=False)
+        of = _of_rule("the rule", rule, network, optimizer)
+        typer.echo(conversion(of, like, name, (MULTIPLIER_FREE,)), nl=False)
 
 
 @app.command()

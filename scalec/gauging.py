@@ -18,7 +18,7 @@ from scalec.derive.compare import Difference, differences, told
 from scalec.derive.convert import Converted, converted_text
 from scalec.derive.gauge import Form, Gauges, TensorForm, moves
 from scalec.derive.problem import DECAY, EPSILON
-from scalec.diagnostics import Reporter, ScalecError
+from scalec.diagnostics import Reporter, ScalecError, did_you_mean
 from scalec.operands import Chooser, Operands, Subject, prepare
 from scalec.pipeline import sizes_of
 from scalec.plan.make import Request, make_one_plan
@@ -170,13 +170,19 @@ def _but(found: Sequence[Difference]) -> str:
     return "the same inits and rates, but " if {d.attribute for d in found} <= {EPSILON, DECAY} else ""
 
 
-def conversion(rule: tuple[Workspace, Operands], like: tuple[Workspace, Operands] | None, name: str) -> str:
-    """A rule file: the rule with the factors of another one in the forward pass, or with none. Raises ScalecError."""
+def conversion(
+    rule: tuple[Workspace, Operands], like: tuple[Workspace, Operands] | None, name: str, words: tuple[str, ...] = ()
+) -> str:
+    """A rule file: the rule with the factors of another one in the forward pass, or with none. Raises ScalecError.
+
+    `words`: what could have been asked for that is no rule.
+    """
     reporter = Reporter()
     if like is None:
         subject, said = prepare(*rule), "with no factors in the forward pass"
         other = None
     else:
+        _check_form(*like, words, reporter)
         rules = pair(rule, like)
         subject, said = rules.first, f"in the gauge of {rules.second.rule.name}"
         other = form_of(rules.second, partial=True)
@@ -185,11 +191,23 @@ def conversion(rule: tuple[Workspace, Operands], like: tuple[Workspace, Operands
     assert ref is not None
     gauges, form, cell = Gauges(subject.program), form_of(subject), Cell(free(subject.program))
     uses = tuple(sorted({chooser.use("rule", ref.path), *(chooser.use("optimizer", o) for o in subject.team)}))
-    words = Converted(name, uses, ref_text(ref), ", ".join(subject.team), said)
+    head = Converted(name, uses, ref_text(ref), ", ".join(subject.team), said)
     try:
-        return converted_text(gauges, form, gauges.like(form, other), cell, words)
+        return converted_text(gauges, form, gauges.like(form, other), cell, head)
     except (NotMonomialError, UndecidedError):
         reporter.fail(codes.NO_ORDER, f"a factor of `{ref.path}` is no product of powers of sizes")
+
+
+def _check_form(workspace: Workspace, operands: Operands, words: tuple[str, ...], reporter: Reporter) -> None:
+    """A form is a rule or a word: where it is neither, both are listed."""
+    ref = Chooser(workspace, reporter).ref("rule", operands.rule, operands.said)
+    rules = workspace.candidates("rule", workspace.main)
+    if ref is not None and ref.path not in rules:
+        reporter.fail(
+            codes.UNKNOWN_NAME, f"no form is called `{ref.path}`", ref.span,
+            notes=[f"known here: {', '.join((*words, *sorted(rules)))}"],
+            helps=did_you_mean(ref.path, (*words, *rules)),
+        )  # fmt: skip
 
 
 def side_by_side(first: tuple[Workspace, Operands], second: tuple[Workspace, Operands]) -> str:

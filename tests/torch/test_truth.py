@@ -62,6 +62,15 @@ def test_two_optimizers_at_once_train_as_predicted() -> None:
 
 
 @pytest.mark.slow
+def test_heads_one_by_one_train_as_predicted() -> None:
+    tunes = ("readout.init.std=1/16",)
+    case = Case("muon", "tiny_gpt", "muon_heads", "muon+adamw", "N", (64, 256, 512), "L=1", seeds=4, tunes=tunes)
+    rows = experiment(case, steps=2).rows()
+    assert len(rows) > 50
+    assert [str(row.term) for row in rows if not row.agrees] == []
+
+
+@pytest.mark.slow
 def test_dropout_takes_the_same_at_every_step() -> None:
     trial = experiment(Case("width", "dropped_gpt", "mup_width", "adam", "N", (64, 256), "L=1", seeds=1), steps=1)
     run = trial.emitted.build(trial.plan.sizes[0], 0, 0.0)
