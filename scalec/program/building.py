@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -44,7 +44,8 @@ class BlockSpec:
     stream; `inside`: in blocks that it holds. `side`: it stands first in a side stream only. `name`: what its path
     is called where the user names nothing, None for a composition that leaves no trace in paths; `stored`: what
     its module is called then, `name` if None. `modifier`: it stands nowhere in the forward
-    pass and says something of other blocks' weights.
+    pass and says something of other blocks' weights; `density` is its option, if any, for the share of their entries
+    that is kept.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class BlockSpec:
     opens: Literal["no", "yes", "inside"] = "no"
     side: bool = False
     modifier: bool = False
+    density: str | None = None
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,7 @@ class Block:
         stored: str | None = None,
         parts: Parts | None = None,
     ) -> Value:
-        """A dense weight without bias: `out = W x`; of its entries some may be kept at 0 (`sparse`)."""
-        sparse = self.builder.modifier("sparse", role)
+        """A dense weight without bias: `out = W x`; of its entries a modifier may keep some at 0."""
         self.builder.dense.setdefault(role)
         tensor = self.tensor(
             local,
@@ -180,7 +181,7 @@ class Block:
             fan_out=fan_out,
             shape=(fan_out, x.width),
             layout="out_in",
-            density=sparse.size("density") if sparse else UNIT,
+            density=self.builder.density(role),
             relative=relative,
             stored=stored,
             parts=parts,
@@ -295,8 +296,16 @@ class Builder(Streams):
 
     def modifier(self, kind: str, role: str) -> Block | None:
         """What a modifier of this kind says of the dense weights of a role."""
-        for at in self.modifiers:
-            found = [r for r in at.words("on") if at.spec.kind == kind and covers(r, role)]
+        return self._modifying(role, (at for at in self.modifiers if at.spec.kind == kind))
+
+    def density(self, role: str) -> Formula:
+        """The share of entries that the dense weights of a role keep: all, unless a modifier says less."""
+        at = self._modifying(role, (at for at in self.modifiers if at.spec.density))
+        return at.size(at.spec.density) if at and at.spec.density else UNIT
+
+    def _modifying(self, role: str, modifiers: Iterable[Block]) -> Block | None:
+        for at in modifiers:
+            found = [r for r in at.words("on") if covers(r, role)]
             at.met.update(found)
             if found:
                 return at

@@ -56,6 +56,8 @@ def check_met(b: Builder) -> None:
 
 
 SPECS = (
-    BlockSpec("sparse", (Option("density", "size"), Option("on", "roles")), _modifier, None, modifier=True),
+    BlockSpec(
+        "sparse", (Option("density", "size"), Option("on", "roles")), _modifier, None, modifier=True, density="density"
+    ),
     BlockSpec("lora", (Option("rank", "size"), Option("on", "roles")), _modifier, None, modifier=True),
 )
