@@ -114,7 +114,7 @@ OPTIMIZERS = ("adam", "sgd")
 WAYS = {  # sizes, the others at the first of them, sizes beyond
     "fixed_experts": (WIDTHS[:4], "M=4,Ne=64", (256, 512, 1024)),
     "fine_grained": ((32, 64, 128, 256), "M=4,Ne=32", (256, 512, 1024)),
-    "proportional": ((32, 64, 128, 256), "M=4,Ne=32", ()),
+    "proportional": ((32, 64, 128, 256), "M=4,Ne=32", (128, 256, 512)),
 }
 MOE_RULES = ("moe_mup", "mssp", "moe_mup_readout", "mssp_readout")
 MISPLACED = (("fine_grained", "shared_init"), ("proportional", "loud_init"))
@@ -325,7 +325,7 @@ def run(case: Case) -> Outcome:
     reasons = {row: explain(trial, row) for row in rows if not row.agrees}
     alone = {cause: tuple(trial.rows(cause)) for cause in trial.causes} if reasons or case.every_cause else {}
     reasons_alone = {
-        (cause, row): explain_alone(trial, cause, row) for cause in alone for row in alone[cause] if not row.agrees
+        (cause, row): explain_alone(trial, row, cause) for cause in alone for row in alone[cause] if not row.agrees
     }
     return Outcome(case, rows, alone, reasons, reasons_alone, time.perf_counter() - start)
 

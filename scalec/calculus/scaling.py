@@ -55,7 +55,7 @@ class Scaling:
     clip: Formula | None = None
     fits: tuple[tuple[str, str, str], ...] = ()
 
-    def training_only(self, tensor: str) -> Scaling:
-        """The same rule with every other tensor frozen: what this one causes."""
-        others = {path: t if path == tensor else replace(t, lr=None) for path, t in self.tensors.items()}
+    def training_only(self, *tensors: str) -> Scaling:
+        """The same rule with every other tensor frozen: what these cause."""
+        others = {path: t if path in tensors else replace(t, lr=None) for path, t in self.tensors.items()}
         return replace(self, tensors=others)

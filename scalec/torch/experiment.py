@@ -1,6 +1,6 @@
 """A rule in training at several sizes, predicted and measured. Input: a plan and its orders. Output: rows.
 
-Both sides can be asked for one cause alone and, measured, at another learning rate; asked once, they are
+Both sides can be asked for some causes alone and, measured, at another learning rate; asked once, they are
 kept.
 """
 
@@ -26,7 +26,7 @@ Data = Callable[[Mapping[str, Fraction], int], Batch]  # from all sizes and a se
 class Experiment:
     """`emitted` has the plan, whose sizes are those to run; `size` is the dimension that the slopes are over.
 
-    `seeds`: how many runs with all tensors trained; `alone`: with one tensor trained, at most as many.
+    `seeds`: how many runs with all tensors trained; `alone`: with some tensors trained, at most as many.
     `further`: the same at larger sizes, to see where slopes tend.
     """
 
@@ -39,8 +39,8 @@ class Experiment:
     alone: int
     steps: int = 3
     further: Experiment | None = None
-    _predicted: dict[str | None, Prediction] = field(default_factory=dict)
-    _measured: dict[tuple[str | None, float], Samples] = field(default_factory=dict)
+    _predicted: dict[tuple[str, ...], Prediction] = field(default_factory=dict)
+    _measured: dict[tuple[tuple[str, ...], float], Samples] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
@@ -52,27 +52,33 @@ class Experiment:
         return tuple(path for path, tensor in self.scaling.tensors.items() if tensor.lr is not None)
 
     @property
+    def silent(self) -> tuple[str, ...]:
+        """The trained tensors that start at zero: as long as they do, what stands before them does not learn."""
+        return tuple(path for path in self.causes if self.scaling.tensors[path].init is None)
+
+    @property
     def sizes(self) -> list[float]:
         return [float(sizes[self.size]) for sizes in self.plan.sizes]
 
-    def predicted(self, only: str | None = None) -> Prediction:
+    def predicted(self, *only: str) -> Prediction:
+        """`only`: the tensors that are trained; all where none is named."""
         if only not in self._predicted:
-            found = predict_terms(self.plan.program, self.scaling, self.regime, self.steps, only)
+            found = predict_terms(self.plan.program, self.scaling, self.regime, self.steps, only or None)
             self._predicted[only] = found
         return self._predicted[only]
 
-    def measured(self, only: str | None = None, rate: float = 1.0) -> Samples:
+    def measured(self, *only: str, rate: float = 1.0) -> Samples:
         """`rate`: a factor on the run's learning rate."""
         if (only, rate) not in self._measured:
             self._measured[only, rate] = self._measure(only, rate)
         return self._measured[only, rate]
 
-    def _measure(self, only: str | None, rate: float) -> Samples:
+    def _measure(self, only: tuple[str, ...], rate: float) -> Samples:
         found: dict[Term, list[list[float]]] = {}
-        for seed in range(self.seeds if only is None else self.alone):
+        for seed in range(self.alone if only else self.seeds):
             for sizes in self.plan.sizes:
                 run = self.emitted.build(sizes, seed, self._lr(sizes) * rate)
-                for term, value in measure_terms(run, self.data(sizes, seed), self.steps, only).items():
+                for term, value in measure_terms(run, self.data(sizes, seed), self.steps, only or None).items():
                     by_seed = found.setdefault(term, [])
                     by_seed += [[] for _ in range(len(by_seed), seed + 1)]
                     by_seed[seed].append(value)
@@ -81,5 +87,5 @@ class Experiment:
     def _lr(self, sizes: Mapping[str, Fraction]) -> float:
         return self.plan.value(self.plan.rate, sizes)
 
-    def rows(self, only: str | None = None, rate: float = 1.0) -> list[Row]:
-        return compare(self.predicted(only), self.measured(only, rate), self.sizes)
+    def rows(self, *only: str, rate: float = 1.0) -> list[Row]:
+        return compare(self.predicted(*only), self.measured(*only, rate=rate), self.sizes)

@@ -42,12 +42,12 @@ CLOSER = 2 / 3  # what may remain of the gap for another rate to count as the re
 class Reason:
     """Why a slope is not the predicted one.
 
-    `crossover`: of several causes, each understood alone, one of a lower order is still the
-    larger. `together`: each cause is understood alone, and the predicted order takes updates of
-    several tensors at once: of second order in the rate, and small. `initial`: a gradient whose initial part,
-    of another order, is still larger than its change. `earlier`: the slope is the one predicted for an earlier
-    step, and later updates, of a larger order, have not added more than the first did. `small change`: a stream is
-    predicted to change by more than it was, so that norms divide by the change; at this rate it has not.
+    `crossover`: of several causes, each understood alone (or beside what starts at zero, without which it does
+    nothing), one of a lower order is still the larger. `together`: each cause is understood alone, and the predicted
+    order takes updates of several tensors at once: of second order in the rate, and small. `initial`: a gradient whose
+    initial part, of another order, is still larger than its change. `earlier`: the slope is the one predicted for an
+    earlier step, and later updates, of a larger order, have not added more than the first did. `small change`: a
+    stream is predicted to change by more than it was, so that norms divide by the change; at this rate it has not.
     `approach`: the slope tends to the prediction as the size grows, here or at sizes beyond. `blow-up`: the logits
     have grown by then, the loss gradient is not modelled. `rate`: another learning rate has the predicted slope, or
     comes closer.
@@ -75,16 +75,16 @@ def _reasons(experiment: Experiment, row: Row, predicted: Fraction) -> Iterator[
             yield found
 
 
-def explain_alone(experiment: Experiment, cause: str, row: Row) -> Reason:
-    """The same for a run that trains one tensor, without further runs."""
+def explain_alone(experiment: Experiment, row: Row, *only: str) -> Reason:
+    """The same for a run that trains these tensors, without further causes or rates."""
     if row.predicted is None or row.fit is None:
         return Reason("unexplained", "absent on one side only")
     return (
-        _initial(experiment, row, row.predicted, cause)
-        or _earlier(experiment, row, row.predicted, cause)
+        _initial(experiment, row, row.predicted, *only)
+        or _earlier(experiment, row, row.predicted, *only)
         or _approach(experiment, row, row.predicted)
-        or _further(experiment, row, row.predicted, cause)
-        or _small_change(experiment, row, row.predicted, cause)
+        or _further(experiment, row, row.predicted, *only)
+        or _small_change(experiment, row, row.predicted, *only)
         or _scatter(experiment, row, row.predicted)
         or UNEXPLAINED
     )
@@ -92,20 +92,28 @@ def explain_alone(experiment: Experiment, cause: str, row: Row) -> Reason:
 
 def _causes(experiment: Experiment, row: Row, predicted: Fraction) -> Reason | None:
     """Each cause alone agrees, has its reason or is too small to show: then the term is a sum of them, or takes
-    several of them at once."""
-    alone = {cause: found for cause in experiment.causes if (found := _alone(experiment, row, cause))}
-    understood = {c for c, r in alone.items() if r.agrees or explain_alone(experiment, c, r) != UNEXPLAINED}
+    several of them at once. Where something starts at zero, a cause alone may do nothing: then each is trained
+    beside what starts so."""
+    reason, silent = _apart(experiment, row, predicted), experiment.silent
+    return reason or (_apart(experiment, row, predicted, *silent) if silent else None)
+
+
+def _apart(experiment: Experiment, row: Row, predicted: Fraction, *beside: str) -> Reason | None:
+    trained = {cause: tuple(dict.fromkeys((cause, *beside))) for cause in experiment.causes}
+    alone = {cause: found for cause, only in trained.items() if (found := _alone(experiment, row, *only))}
+    understood = {c for c, r in alone.items() if r.agrees or explain_alone(experiment, r, *trained[c]) != UNEXPLAINED}
     whole = _size(experiment, row)
-    unheard = {c for c in alone.keys() - understood if _size(experiment, row, c) < UNHEARD * whole}
+    unheard = {c for c in alone.keys() - understood if _size(experiment, row, *trained[c]) < UNHEARD * whole}
     orders = {c: r.predicted for c, r in alone.items() if r.predicted is not None and c in understood}
     if not orders or understood | unheard != alone.keys():
         return None
     best = max(orders, key=lambda cause: orders[cause])
     agreeing = sum(r.agrees for r in alone.values())
-    said = f"of {len(alone)} causes alone {agreeing} agree"
+    how = f"beside {' and '.join(f'`{path}`' for path in beside)}" if beside else "alone"
+    said = f"of {len(alone)} causes {how} {agreeing} agree"
     if orders[best] != predicted:
         return Reason("together", f"{said}; the largest order is {orders[best]}")
-    values = {cause: _size(experiment, row, cause, at=0) for cause in orders}
+    values = {cause: _size(experiment, row, *trained[cause], at=0) for cause in orders}
     rival = max(values, key=lambda cause: values[cause])
     if orders[rival] == predicted:
         return Reason("crossover", f"{said}; they add up") if agreeing == len(alone) else None
@@ -114,23 +122,23 @@ def _causes(experiment: Experiment, row: Row, predicted: Fraction) -> Reason | N
     return Reason("crossover", f"{said}; {larger}")
 
 
-def _alone(experiment: Experiment, row: Row, cause: str) -> Row | None:
-    """The same term where only `cause` is trained; None where it is absent then."""
-    return next((r for r in experiment.rows(cause) if r.term == row.term), None)
+def _alone(experiment: Experiment, row: Row, *only: str) -> Row | None:
+    """The same term where only these are trained; None where it is absent then."""
+    return next((r for r in experiment.rows(*only) if r.term == row.term), None)
 
 
-def _size(experiment: Experiment, row: Row, cause: str | None = None, at: int = -1) -> float:
+def _size(experiment: Experiment, row: Row, *only: str, at: int = -1) -> float:
     """Of the term, at the largest of the sizes unless told."""
-    return median(seed[at] for seed in experiment.measured(cause)[row.term])
+    return median(seed[at] for seed in experiment.measured(*only)[row.term])
 
 
-def _initial(experiment: Experiment, row: Row, predicted: Fraction, only: str | None = None) -> Reason | None:
+def _initial(experiment: Experiment, row: Row, predicted: Fraction, *only: str) -> Reason | None:
     """The slope is that of the gradient before training, and the change has not caught up at the largest size."""
     term = row.term
-    before = experiment.predicted(only).get(Term(term.subject, "gradient", 0))
+    before = experiment.predicted(*only).get(Term(term.subject, "gradient", 0))
     if term.kind != "gradient" or before is None or row.fit is None or not row.fit.near(before):
         return None
-    measured = experiment.measured(only)
+    measured = experiment.measured(*only)
     change = median(seed[-1] for seed in measured[Term(term.subject, "change", term.step)])
     share = change / median(seed[-1] for seed in measured[Term(term.subject, "gradient", 0)])
     if share > 1:
@@ -138,9 +146,9 @@ def _initial(experiment: Experiment, row: Row, predicted: Fraction, only: str | 
     return Reason("initial", f"the change is {share:.2g} of the initial gradient (order {before}) at the largest size")
 
 
-def _earlier(experiment: Experiment, row: Row, predicted: Fraction, only: str | None = None) -> Reason | None:
+def _earlier(experiment: Experiment, row: Row, predicted: Fraction, *only: str) -> Reason | None:
     """The slope is the prediction of an earlier step, and since then the term has at most grown in proportion."""
-    orders, measured = experiment.predicted(only), experiment.measured(only)
+    orders, measured = experiment.predicted(*only), experiment.measured(*only)
     for step in range(1, row.term.step):
         before = row.term._replace(step=step)
         order = orders.get(before)
@@ -175,21 +183,21 @@ def _part_of(whole: Term, part: Term) -> bool:
     )
 
 
-def _further(experiment: Experiment, row: Row, predicted: Fraction, only: str | None = None) -> Reason | None:
+def _further(experiment: Experiment, row: Row, predicted: Fraction, *only: str) -> Reason | None:
     """At larger sizes the slope agrees, or half of the gap is gone."""
     if experiment.further is None or row.fit is None:
         return None
     sizes = experiment.further.sizes
-    beyond = next((r.fit for r in experiment.further.rows(only) if r.term == row.term), None)
+    beyond = next((r.fit for r in experiment.further.rows(*only) if r.term == row.term), None)
     gap = abs(row.fit.slope - float(predicted))
     if beyond is None or not (beyond.near(predicted) or abs(beyond.slope - float(predicted)) <= gap / 2):
         return None
     return Reason("approach", f"over {experiment.size} = {sizes[0]:g} to {sizes[-1]:g} the slope is {beyond.slope:.2f}")
 
 
-def _small_change(experiment: Experiment, row: Row, predicted: Fraction, only: str | None = None) -> Reason | None:
+def _small_change(experiment: Experiment, row: Row, predicted: Fraction, *only: str) -> Reason | None:
     """A stream is predicted to change by a larger order than it had, and its change is still the smaller part."""
-    orders, measured = experiment.predicted(only), experiment.measured(only)
+    orders, measured = experiment.predicted(*only), experiment.measured(*only)
     streams = Structure(experiment.plan.program).stream
     for term, order in ((t, o) for t, o in orders.items() if t.subject in streams and t in measured):
         before = Term(term.subject, "init", 0)

@@ -6,7 +6,7 @@ given as 0.0: it is absent, which is not the same as small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -29,10 +29,10 @@ class Batch:
     beside: tuple[Tensor, ...] = ()
 
 
-def measure_terms(run: Run, batch: Batch, steps: int, only: str | None = None) -> dict[Term, float]:
+def measure_terms(run: Run, batch: Batch, steps: int, only: Collection[str] | None = None) -> dict[Term, float]:
     """Train `steps` steps on one batch and measure before the first and after each.
 
-    `only`: the path of the one tensor that is trained, all others frozen (a cause); None: all are. The
+    `only`: the paths of the tensors that are trained, all others frozen (a cause); None: all are. The
     gradient of every tensor is measured either way. The model is left trained, in training mode.
     """
     probes = Probes(run)
@@ -61,11 +61,11 @@ def measure_terms(run: Run, batch: Batch, steps: int, only: str | None = None) -
     return terms
 
 
-def _trained(run: Run, only: str | None) -> frozenset[int]:
+def _trained(run: Run, only: Collection[str] | None) -> frozenset[int]:
     if only is None:
         return frozenset(id(p) for p in run.model.parameters())
-    name = parameter_regex(run.program.tensor[only].storage)
-    return frozenset(id(p) for n, p in run.model.named_parameters() if name.fullmatch(n))
+    names = [parameter_regex(run.program.tensor[path].storage) for path in only]
+    return frozenset(id(p) for n, p in run.model.named_parameters() if any(name.fullmatch(n) for name in names))
 
 
 @dataclass(frozen=True)

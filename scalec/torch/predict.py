@@ -1,11 +1,11 @@
 """The same terms by the calculus: an exponent each. Input: a Program and the laws of a rule. No training.
 
-For one cause all other tensors are frozen in the calculus too, so that what is compared is the same run.
+For some causes all other tensors are frozen in the calculus too, so that what is compared is the same run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 
 from scalec.calculus import rows
@@ -26,16 +26,16 @@ Prediction = dict[Term, Fraction | None]
 
 
 def predict_terms(
-    program: Program, scaling: Scaling, regime: Regime, steps: int, only: str | None = None
+    program: Program, scaling: Scaling, regime: Regime, steps: int, only: Collection[str] | None = None
 ) -> Prediction:
     """The exponent of every term in the regime's one scale, None for an absent one; none for what is not proved.
 
-    Of a tensor that the rule leaves alone there is no gradient. `only`: the one tensor that is trained. Raises
+    Of a tensor that the rule leaves alone there is no gradient. `only`: the tensors that are trained. Raises
     what `train` raises, and ValueError for several scales.
     """
     if len(regime.scales) != 1:
         raise ValueError("a slope is over one size: give a regime with one scale")
-    trained = scaling if only is None else scaling.training_only(only)
+    trained = scaling if only is None else scaling.training_only(*only)
     training = train(World(Structure(program), trained, Cell(regime)))
     found: Prediction = {}
     for index in range(1 if training.unproved else steps + 1):

@@ -196,6 +196,29 @@ def test_a_router_that_is_not_is_noticed(tmp_path: Path, weights: torch.dtype, x
         assert_exact(emitted(tmp_path, "router = linear", ""), weights, x, autocast)
 
 
+def assert_one_choice(e: Emitted) -> None:
+    """The experts of a row are the same whatever type the model has and wherever in the batch the row stands."""
+    x = rows(512).bfloat16()
+    expected = layer(e).bfloat16().double().route(x.double())[1]
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(2))
+    for weights, given, autocast in [*CASTS, (torch.float32, torch.float32, False)]:
+        moe = layer(e).bfloat16().to(weights)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            assert torch.equal(moe.route(x.to(given))[1], expected)
+            assert torch.equal(moe.route(x[order].to(given))[1], expected[order])
+            assert torch.equal(moe.route(x[:7].to(given))[1], expected[:7])
+
+
+@pytest.mark.parametrize("options", ["router = linear", "normalised", "router = softmax", "router = softmax_selected"])
+def test_a_router_in_float32_chooses_alike_in_every_type_and_order(tmp_path: Path, options: str) -> None:
+    assert_one_choice(emitted(tmp_path, f"{options}, router_fp32", ""))
+
+
+def test_a_choice_that_hangs_on_the_type_is_noticed(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError):
+        assert_one_choice(emitted(tmp_path, "router = linear", ""))
+
+
 @pytest.mark.parametrize("options", ["router_fp32", "normalised, shared = 1, act = swiglu", "router = softmax"])
 @pytest.mark.parametrize("way", ["grouped", "segments", "where", "dense"])
 def test_every_way_under_autocast(tmp_path: Path, options: str, way: str) -> None:

@@ -78,7 +78,7 @@ def test_gradients_and_logits() -> None:
 def test_one_cause_leaves_the_other_weights_alone() -> None:
     run, batch = _run(MLP)
     before = _weights(run.model)
-    terms = measure_terms(run, batch, steps=2, only="first")
+    terms = measure_terms(run, batch, steps=2, only=["first"])
     moved = {name for name, weight in _weights(run.model).items() if not torch.equal(weight, before[name])}
     assert moved == {"first.weight"}
     assert terms[Term("first", "propagating", 2)] == 0.0  # nothing before it moved: absent, not small

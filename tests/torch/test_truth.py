@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from bench.truth import MOE_RATES, Case, Outcome, experiment, report
-from scalec.torch.compare import Row, compare, fit, slope
+from scalec.torch.compare import Row, Samples, compare, fit, slope
 from scalec.torch.experiment import Experiment
 from scalec.torch.explain import UNEXPLAINED, explain
 from scalec.torch.measure import measure_terms
+from scalec.torch.predict import Prediction
 from scalec.torch.terms import Term
 
 pytestmark = pytest.mark.torch
@@ -161,6 +162,38 @@ def test_a_crossover_is_seen_through() -> None:
     reason = explain(trial, row)
     assert reason.kind == "crossover"
     assert "`first`" in reason.text
+
+
+class _Told(Experiment):
+    """What it would predict and measure of one term, by the tensors that are trained: an exponent and a factor each."""
+
+    def __init__(self, term: Term, causes: tuple[str, ...], silent: tuple[str, ...], told: dict[str, dict[int, float]]):
+        self.term, self.told = term, told
+        self._causes, self._silent, self.further = causes, silent, None
+
+    causes = property(lambda self: self._causes)  # type: ignore[assignment]
+    silent = property(lambda self: self._silent)  # type: ignore[assignment]
+    sizes = property(lambda self: [16.0, 32.0, 64.0])  # type: ignore[assignment]
+
+    def predicted(self, *only: str) -> Prediction:
+        return {self.term: Fraction(max(powers), 2)} if (powers := self.told.get(" ".join(only))) else {}
+
+    def measured(self, *only: str, rate: float = 1.0) -> Samples:
+        powers = self.told.get(" ".join(only), {})
+        return {self.term: [[sum(c * n ** (e / 2) for e, c in powers.items()) for n in self.sizes]]}
+
+
+def test_a_cause_that_does_nothing_alone_is_asked_for_beside_what_starts_at_zero() -> None:
+    term = Term("moe.down", "propagating", 2)
+    told = {"": {-1: 1.0, -2: 40.0}, "first out": {-2: 40.0}, "up out": {-1: 1.0}}
+    trial = _Told(term, ("first", "up", "out"), ("out",), told)
+    (row,) = trial.rows()
+    assert (row.predicted, row.agrees) == (Fraction(-1, 2), False)
+    reason = explain(trial, row)
+    assert reason.kind == "crossover"
+    assert reason.text == (
+        "of 2 causes beside `out` 2 agree; `first` (order -1) is 10.0 times as large at the smallest size"
+    )
 
 
 def test_a_slope_is_that_of_a_power() -> None:
