@@ -100,6 +100,18 @@ def test_completed_p_keeps_decay_over_all_steps() -> None:
     assert all(isclose(k, kept[0], rel_tol=1e-12) for k in kept)
 
 
+# ---- Power Lines -------------------------------------------------------------------------------
+# arXiv:2505.13738: batches in sequences of 2048, the share of a run that AdamW's memory is (constants recalled,
+# exponents second-hand).
+@pytest.mark.parametrize(("width", "depth", "tokens"), [(512, 8, 2 * 10**9), (1024, 8, 6 * 10**10)])
+def test_memory_and_batch_of_power_lines(width: int, depth: int, tokens: int) -> None:
+    made = standard("power_lines", f"N={width},L={depth},tokens={tokens}")
+    parameters = (256 + 128 + 256) * width + depth * (12 * width**2 + 2 * width) + width
+    batch, decay = value(made, "run.batch"), value(made, "run.lr") * value(made, "run.wd")
+    assert batch == pytest.approx(2048 * 0.0306 * tokens**0.383, rel=1e-12)
+    assert batch / (decay * tokens) == pytest.approx(1.084 * (tokens / parameters) ** -0.527, rel=1e-9)
+
+
 # ---- Step Law ----------------------------------------------------------------------------------
 SQUARE = """
 use std.step_law
