@@ -114,7 +114,7 @@ OPTIMIZERS = ("adam", "sgd")
 WAYS = {  # sizes, the others at the first of them, sizes beyond
     "fixed_experts": (WIDTHS[:4], "M=4,Ne=64", (256, 512, 1024)),
     "fine_grained": ((32, 64, 128, 256), "M=4,Ne=32", (256, 512, 1024)),
-    "proportional": ((32, 64, 128, 256), "M=4,Ne=32", (128, 256, 512)),
+    "proportional": ((32, 64, 128, 256), "M=4,Ne=32", (256, 512)),
 }
 MOE_RULES = ("moe_mup", "mssp", "moe_mup_readout", "mssp_readout")
 MISPLACED = (("fine_grained", "shared_init"), ("proportional", "loud_init"))
@@ -251,7 +251,7 @@ def experiment(case: Case, steps: int = 3) -> Experiment:
     planned = plan(workspace, operands, request)
     data = DATA.get(case.network) or (token_batch if "V" in planned.program.dimension else vector_batch)
     laws = orders(prepare(workspace, operands), Cell(regime))
-    further = experiment(replace(case, sizes=case.further, further=(), alone=1), steps) if case.further else None
+    further = experiment(replace(case, sizes=case.further, further=(), alone=2), steps) if case.further else None
     return Experiment(load_emitted(planned), laws, regime, case.size, data, case.seeds, case.alone, steps, further)
 
 

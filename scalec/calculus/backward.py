@@ -12,7 +12,7 @@ from typing import assert_never
 
 from scalec.calculus import rows, transfer
 from scalec.calculus.components import ABSENT, Vector, changed, initial, size, sum_over, union
-from scalec.calculus.forward import ROUNDS, Drift, Forward, Terms, regrouped, same, shrinks
+from scalec.calculus.forward import ROUNDS, Drift, Forward, TermName, Terms, regrouped, same, shrinks
 from scalec.calculus.pruning import joined, prune
 from scalec.calculus.structure import Trunk, Weighted
 from scalec.calculus.weights import Pass, Update
@@ -68,6 +68,12 @@ class Backward:
     def passes(self, tensor: str) -> tuple[Pass, ...]:
         """Every use of a tensor: what went in and what gradient came back."""
         return tuple(map(self._pass, self.forward.world.structure.users.get(tensor, ())))
+
+    def sent(self, op: Weighted, term: TermName) -> Vector:
+        """A term of what a weight sends back; what its copies send to one vector that all read is only ever summed."""
+        vector, world = self.terms.get(op.out, Terms()).named(term), self.forward.world
+        read = world.structure.broadcast.get(op.x)
+        return vector if read is None else sum_over(world.axis[read.axis], vector, read.out)
 
     def _pass(self, op: Weighted) -> Pass:
         structure, world = self.forward.world.structure, self.forward.world

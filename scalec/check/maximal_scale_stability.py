@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scalec import catalogue as codes
-from scalec.calculus.components import Vector, sum_over
 from scalec.calculus.forward import TERMS
 from scalec.calculus.structure import Weighted
-from scalec.calculus.training import Step
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goal import Goal
 from scalec.symbolic.dominance import Magnitude
@@ -29,10 +27,9 @@ def _backward(evidence: Evidence) -> Iterator[Claim]:
     """Each term of a gradient inside a sum over copies, against the largest of them."""
     step = evidence.limit
     for op in evidence.weighted:
-        terms = step.backward.terms.get(op.out)
-        if terms is None or not _inside(evidence, op):
+        if not _inside(evidence, op):
             continue
-        tops = {term: evidence.largest(_summed(step, op, terms.named(term))) for term in TERMS}
+        tops = {term: evidence.largest(step.backward.sent(op, term)) for term in TERMS}
         best = evidence.cell.largest(top.order for top in tops.values() if top)
         for term, top in tops.items():
             if top and best:
@@ -45,12 +42,6 @@ def _backward(evidence: Evidence) -> Iterator[Claim]:
 def _inside(evidence: Evidence, op: Weighted) -> bool:
     """Whether there are copies of this weight, each with a gradient of its own."""
     return bool(evidence.structure.within[op.out] or evidence.structure.stored[op.tensor])
-
-
-def _summed(step: Step, op: Weighted, vector: Vector) -> Vector:
-    """What the copies send back to one vector that all of them read is only ever summed: so it is looked at."""
-    read = step.forward.world.structure.broadcast.get(op.x)
-    return vector if read is None else sum_over(step.forward.world.axis[read.axis], vector, read.out)
 
 
 GOAL = Goal("maximal_scale_stability", codes.MAXIMAL_SCALE_STABILITY, _claims, "limit")

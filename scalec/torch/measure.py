@@ -41,6 +41,7 @@ def measure_terms(run: Run, batch: Batch, steps: int, only: Collection[str] | No
     start = {probe: probe.weight.detach().clone() for probe in every}
     first: Seen | None = None
     slopes: dict[Probe, Tensor] = {}
+    back: dict[Probe, Tensor] = {}
     terms: dict[Term, float] = {}
     for step in range(steps + 1):
         run.optimizer.zero_grad()
@@ -51,7 +52,8 @@ def measure_terms(run: Run, batch: Batch, steps: int, only: Collection[str] | No
         F.cross_entropy(seen.logits.flatten(0, -2), batch.y.flatten()).backward()  # type: ignore[no-untyped-call]
         if step == 0:
             slopes = {probe: probe.gradient.clone() for probe in every}
-        reader = _Reader(probes, start, first, slopes, seen, step)
+            back = probes.sent_back(seen)
+        reader = _Reader(probes, start, first, slopes, back, seen, step)
         terms |= {term: rms(parts) for term, parts in reader.terms()}
         for parameter in run.model.parameters():
             if id(parameter) not in trained:
@@ -70,12 +72,14 @@ def _trained(run: Run, only: Collection[str] | None) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class _Reader:
-    """The terms of one step. `start`: initial weights; `first`, `slopes`: values and gradients before training."""
+    """The terms of one step. `start`: initial weights; `first`, `slopes`, `back`: values, gradients of weights and of
+    what maps between copies and their sum put out, before training."""
 
     probes: Probes
     start: dict[Probe, Tensor]
     first: Seen
     slopes: dict[Probe, Tensor]
+    back: dict[Probe, Tensor]
     seen: Seen
     step: int
 
@@ -89,6 +93,7 @@ class _Reader:
                 if self.step:
                     yield Term(op.tensor, "change", self.step), [p.gradient - self.slopes[p] for p in layers]
             yield from self._values()
+            yield from self._backward()
 
     def _atomic(self, op: Map, layers: tuple[Probe, ...]) -> Iterator[tuple[Term, Iterable[Tensor]]]:
         """A map's terms, of the copies that are met, and the same in the sum over copies that they go to."""
@@ -106,6 +111,23 @@ class _Reader:
             if op in self.probes.summed:
                 subject = at_sum(op.out, self.probes.summed[op].out)
                 yield Term(subject, kind, self.step), [self.seen.inside[p].summed(value) for p, value in pairs]
+
+    def _backward(self) -> Iterator[tuple[Term, Iterable[Tensor]]]:
+        """What maps between copies and their sum send back: to each copy met, or together to what all of them read."""
+        now = self.probes.sent_back(self.seen) if self.step else self.back
+        for mixture in self.probes.mixtures:
+            for op in mixture.maps:
+                layers, parts = self.probes.layers[op], dict[Kind, list[Tensor]]()
+                if self.step == 0:
+                    parts["backward init"] = [p.transposed(self.start[p], now[p]) for p in layers]
+                else:
+                    parts["backward effective"] = [p.transposed(p.weight - self.start[p], now[p]) for p in layers]
+                    parts["backward propagating"] = [p.transposed(self.start[p], now[p] - self.back[p]) for p in layers]
+                read = op.x == mixture.copies.out
+                for kind, values in parts.items():
+                    pairs = zip(layers, values, strict=True)
+                    together = [(v.sum(1) if p.stacked else v) if read else self.seen.met(p, v) for p, v in pairs]
+                    yield Term(op.out, kind, self.step), together
 
     def _effective(self, probe: Probe) -> Tensor:
         return probe.apply(probe.weight - self.start[probe], self.seen.x[probe])

@@ -7,7 +7,7 @@ every row; which copies a row meets is told beside. Invariant: nothing here know
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -99,6 +99,17 @@ class Inside:
     def summed(self, value: Tensor) -> Tensor:
         """The sum over copies of `value`, [rows, copies, width]."""
         return torch.einsum("rc,rcw->rw", self.gates, value)
+
+    def back(self, d: Tensor) -> dict[str, Tensor]:
+        """The gradient of what each map puts out, from that of the sum, [rows, width]; with the same copies met."""
+        with torch.enable_grad():
+            known = {op.out: self.values[op.out] for op in self.mixture.maps if op.out not in self.maps}
+            start = self.values[self.mixture.copies.out].squeeze(1).clone().requires_grad_()
+            leaves = {name: value.clone().requires_grad_() for name, value in known.items()}
+            again = replace(self, values=leaves).run(start)
+            outs = [again.values[op.out] for op in self.mixture.maps]
+            given = torch.autograd.grad(again.summed(again.values[self.mixture.mix.x]), outs, d)
+        return {op.out: g for op, g in zip(self.mixture.maps, given, strict=True)}
 
     def _among(self, count: Formula, x: Tensor) -> Tensor:
         """The copies that scores are compared with: all of them, or those that are met."""

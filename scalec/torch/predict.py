@@ -20,6 +20,7 @@ from scalec.program.ops import Dot, Linear, Mix, Output
 from scalec.program.program import Program
 from scalec.symbolic.dominance import Cell, Magnitude
 from scalec.symbolic.order import Regime
+from scalec.torch.mixtures import mixtures
 from scalec.torch.terms import Term, at_sum
 
 Prediction = dict[Term, Fraction | None]
@@ -70,6 +71,12 @@ def _terms(step: Step, index: int) -> Iterator[tuple[Term, Magnitude | None]]:
                 Term(mix.out, "gates", index),
                 order(rows.mix(step.forward.world, mix, changed(gates), initial(copies))),
             )
+    for op in (op for mixture in mixtures(structure) for op in mixture.maps):
+        if index == 0:
+            yield Term(op.out, "backward init", 0), order(step.backward.sent(op, "init"))
+        else:
+            yield Term(op.out, "backward effective", index), order(step.backward.sent(op, "effective"))
+            yield Term(op.out, "backward propagating", index), order(step.backward.sent(op, "propagating"))
     for tensor, entry in step.gradient.items():
         yield Term(tensor, "gradient", index), entry
     watched = [op.out for op in structure.operations if isinstance(op, Dot | Output)]

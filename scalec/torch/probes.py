@@ -26,6 +26,7 @@ from scalec.symbolic.formula import Formula, exact
 from scalec.torch.mixtures import Inside, mixtures
 
 Map = Linear | Gain | Bias
+Back = dict[nn.Module, Tensor]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,11 @@ class Probe:
         mask = dict(self.module.named_buffers(recurse=False)).get("mask")
         return whole if mask is None else whole[mask]
 
-    @torch.no_grad()
+    def transposed(self, weight: Tensor, d: Tensor) -> Tensor:
+        """What a map with other weights sends back, for each of its copies: [rows, copies, width]; of one whose
+        output coordinates are the copies their sum, [rows, width]."""
+        return self.factor * torch.einsum("rco,coi->rci" if self.stacked else "rc,ci->ri", d, weight)
+
     def apply(self, weight: Tensor, x: Tensor | None) -> Tensor:
         """The operation with other weights; `None` is a table that is read by position: its rows."""
         if x is None:
@@ -90,13 +95,15 @@ class Probe:
 class Seen:
     """One forward pass: what went into each probe and came out of it, and the logits.
 
-    `inside`: of each probe whose copies lie in one parameter, the pass through the mixture around it.
+    `inside`: of each probe whose copies lie in one parameter, the pass through the mixture around it. `back`: once
+    there was a backward pass, the gradient of what a module puts out.
     """
 
     x: dict[Probe, Tensor | None]
     out: dict[Probe, Tensor]
     logits: Tensor
     inside: dict[Probe, Inside]
+    back: dict[nn.Module, Tensor]
 
     def met(self, probe: Probe, value: Tensor) -> Tensor:
         """Of a value with copies, those that rows meet; any other as it is."""
@@ -164,7 +171,7 @@ class Probes:
 
     def forward(self, *inputs: Tensor) -> Seen:
         """Run the model and note what every probe sees."""
-        with _listening([p.module for layers in self.layers.values() for p in layers]) as heard:
+        with _listening([p.module for layers in self.layers.values() for p in layers]) as (heard, back):
             logits = self.run.model(*inputs)
         ins: dict[Probe, Tensor | None] = {}
         outs: dict[Probe, Tensor] = {}
@@ -183,7 +190,21 @@ class Probes:
             ins[probe], outs[probe] = came, probe.factor * went
             if isinstance(probe.op, Bias):  # its module adds more than that
                 outs[probe] = probe.apply(probe.weight.detach(), came)
-        return Seen(ins, outs, logits, inside)
+        return Seen(ins, outs, logits, inside, back)
+
+    def sent_back(self, seen: Seen) -> dict[Probe, Tensor]:
+        """After a backward pass: the gradient of what each map between copies and their sum puts out.
+
+        [rows, copies, width], or [rows, copies] for scores. To be asked for before the weights move.
+        """
+        found: dict[Probe, Tensor] = {}
+        for mixture in self.mixtures:
+            for layer in zip(*(self.layers[op] for op in mixture.maps), strict=True):
+                inside = next(seen.inside[probe] for probe in layer if probe.stacked)
+                module = next(probe.module for probe in layer if probe.stacked)
+                given = inside.back(seen.back[module].flatten(0, -2))
+                found |= {probe: given[probe.op.out] for probe in layer}
+        return found
 
     def _inside(self, heard: Mapping[nn.Module, tuple[Tensor, Tensor]]) -> Iterator[tuple[Probe, Inside]]:
         """What happens between copies and their sum, for each probe of a weight whose copies lie in one parameter."""
@@ -198,15 +219,19 @@ class Probes:
 
 
 @contextmanager
-def _listening(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, tuple[Tensor, Tensor]]]:
+def _listening(modules: Iterable[nn.Module]) -> Iterator[tuple[dict[nn.Module, tuple[Tensor, Tensor]], Back]]:
+    """What goes into modules and comes out, and, later, the gradient of what came out."""
     heard: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+    back: Back = {}
 
     def hook(module: nn.Module, args: tuple[Tensor, ...], out: Tensor) -> None:
         heard[module] = (args[0].detach(), out.detach())
+        if out.requires_grad:
+            out.register_hook(partial(back.__setitem__, module))  # type: ignore[no-untyped-call]
 
     handles: list[RemovableHandle] = [m.register_forward_hook(hook) for m in dict.fromkeys(modules)]
     try:
-        yield heard
+        yield heard, back
     finally:
         for handle in handles:
             handle.remove()

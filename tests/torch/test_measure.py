@@ -213,6 +213,53 @@ def test_a_sum_over_experts_and_its_parts() -> None:
     assert not torch.equal(g0 > 0, g1 > 0)  # some rows have changed their experts
 
 
+def test_what_experts_send_back_and_its_parts() -> None:
+    """One row and one expert after the other, against the gradient that the model itself sends back."""
+    run, batch = _run(EXPERTS)
+    came: list[torch.Tensor] = []  # of what the layer puts out, then of what it reads; of each step
+
+    def listen(module: nn.Module, args: tuple[torch.Tensor, ...], out: torch.Tensor) -> None:
+        for x in (out, args[0]):
+            x.register_hook(came.append)  # type: ignore[no-untyped-call]
+
+    run.model.get_submodule("moe").register_forward_hook(listen)
+    before, scale = _weights(run.model), run.inner["moe.combine"]
+    terms = measure_terms(run, batch, steps=1)
+    after = _weights(run.model)
+
+    def sent(weights: dict[str, torch.Tensor], d: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The gradient of what up, down and router put out, 0 for an expert that a row does not meet."""
+        x = F.gelu(batch.x @ weights["w_in.weight"].T)
+        scores = (x @ weights["moe.router.weight"].T).requires_grad_()
+        a = torch.stack([x @ up.T for up in weights["moe.up"]], 1).requires_grad_()
+        y = torch.stack([F.gelu(a[:, i]) @ down.T for i, down in enumerate(weights["moe.down"])], 1)
+        said = torch.zeros((), dtype=torch.float64)
+        for row, own in enumerate(scores):
+            for i in own.sort(descending=True).indices[:2].tolist():
+                said = said + (scale * torch.sigmoid(own[i]) * y[row, i]) @ d[row]
+        return torch.autograd.grad(said, (a, y, scores))  # type: ignore[return-value]
+
+    (a0, y0, s0), (a1, y1, s1) = sent(before, came[0]), sent(after, came[2])
+    up0, up1, down0, down1 = (w[name] for name in ("moe.up", "moe.down") for w in (before, after))
+    r0, r1 = (w["moe.router.weight"] for w in (before, after))
+    met = s1 != 0
+    expected = {
+        Term("moe.up", "backward init", 0): torch.einsum("rif,ifn->rn", a0, up0),
+        Term("moe.up", "backward effective", 1): torch.einsum("rif,ifn->rn", a1, up1 - up0),
+        Term("moe.up", "backward propagating", 1): torch.einsum("rif,ifn->rn", a1 - a0, up0),
+        Term("moe.down", "backward init", 0): torch.einsum("rin,inf->rif", y0, down0)[s0 != 0],
+        Term("moe.down", "backward effective", 1): torch.einsum("rin,inf->rif", y1, down1 - down0)[met],
+        Term("moe.down", "backward propagating", 1): torch.einsum("rin,inf->rif", y1 - y0, down0)[met],
+        Term("moe.router", "backward init", 0): s0 @ r0,
+        Term("moe.router", "backward effective", 1): s1 @ (r1 - r0),
+        Term("moe.router", "backward propagating", 1): (s1 - s0) @ r0,
+    }
+    assert torch.allclose(torch.einsum("rif,ifn->rn", a1, up1) + s1 @ r1, came[3])
+    for term, value in expected.items():
+        assert rms([value]) > 0
+        assert terms[term] == pytest.approx(rms([value]), rel=1e-9), term
+
+
 def test_an_operation_that_no_measurement_knows_is_named() -> None:
     run, batch = _run(EXPERTS)
     program = run.program

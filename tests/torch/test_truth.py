@@ -102,7 +102,8 @@ def _experts(rule: str, way: str, optimizer: str = "adam") -> Experiment:
 )
 def test_experts_train_as_predicted(way: str, optimizer: str) -> None:
     rows = _experts("mssp", way, optimizer).rows()
-    assert len(rows) >= 30
+    assert len(rows) >= 35
+    assert any(row.term.kind == "backward effective" for row in rows)
     assert [str(row.term) for row in rows if not row.agrees] == []
 
 
@@ -113,6 +114,8 @@ def test_what_mup_leaves_behind_is_measured() -> None:
         (fine[Term(name, "init", 0)], Fraction(-1, 2)),
         (fine[Term(name, "propagating", 2)], Fraction(-1, 2)),
         (fine[Term(name, "effective", 2)], Fraction(0)),
+        (fine[Term("moe.down", "backward propagating", 2)], Fraction(-3, 2)),
+        (fine[Term("moe.down", "backward effective", 2)], Fraction(-1)),
         (all_grow[Term(name, "init", 0)], Fraction(-1, 2)),
         (all_grow[Term(name, "effective", 2)], Fraction(0)),
     ):
