@@ -159,17 +159,22 @@ class Owners:
                     codes.OWNER, f"`{name}` orthogonalises matrices, and there is none in {_listed(odd)}", rule,
                     labels=said.items(), helps=["give them to another optimizer"],
                 )  # fmt: skip
-        self._report_split([t for t in trained if t.split.word != UNSPLIT])
+        self._report_split(trained)
 
-    def _report_split(self, asked: Sequence[PlannedTensor]) -> None:
+    def _report_split(self, trained: Sequence[PlannedTensor]) -> None:
         """Tensors that have no such parts, or whose optimizer takes them whole whatever the rule says."""
         by_clause: dict[Span | None, list[PlannedTensor]] = {}
-        for t in asked:
-            by_clause.setdefault(t.split.origins[-1].span, []).append(t)
+        for t in trained:
+            if t.split.word != UNSPLIT:
+                by_clause.setdefault(t.split.origins[-1].span, []).append(t)
         for span, theirs in by_clause.items():
             word = theirs[0].split.word
             if whole := [t for t in theirs if not t.parts]:
-                self.reporter.report(codes.SPLIT, f"{_listed(whole)} has no {word} to be split into", span)
+                roles = dict.fromkeys(t.tensor.role for t in trained if t.tensor.parts and t.tensor.parts.word == word)
+                self.reporter.report(
+                    codes.SPLIT, f"{_listed(whole)} has no {word} to be split into", span,
+                    notes=[f"in this network {listed(roles)} have them" if roles else f"nothing here has {word}"],
+                )  # fmt: skip
             odd = [t for t in theirs if t.parts and t.owner.word in self.classes]
             for name in dict.fromkeys(t.owner.word for t in odd if not self.classes[t.owner.word].batched):
                 self.reporter.report(
