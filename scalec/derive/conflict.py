@@ -9,7 +9,7 @@ every proper part has one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from scalec.calculus.training import train
@@ -17,7 +17,7 @@ from scalec.calculus.world import World
 from scalec.check import stable_init, stable_training
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goals import GOALS
-from scalec.derive.problem import FACTOR, INIT, RATE, Lever, Problem, marked
+from scalec.derive.problem import DECAY, FACTOR, INIT, RATE, Lever, Problem, marked
 from scalec.derive.solve import Solution
 from scalec.symbolic.dominance import Cell, Magnitude, regions
 from scalec.symbolic.linear import certificate
@@ -75,8 +75,8 @@ def _told(goal: str, claim: Claim) -> str:
 
 # ---- symbols that do not grow ----------------------------------------------------------------
 def _levers(problem: Problem, solution: Solution) -> Iterator[Lever]:
-    """The open levers, then those that are given."""
-    yield from solution.orders
+    """The open levers, then those that are given. A derived decay decides nothing."""
+    yield from (lever for lever in solution.orders if lever.attribute != DECAY)
     every = [Lever(site, FACTOR) for site in problem.unweighted]
     every += [Lever(path, INIT) for path, t in problem.given.tensors.items() if t.init and path in problem.weighted]
     every += [Lever(path, RATE) for path, t in problem.given.tensors.items() if t.lr]
@@ -95,8 +95,9 @@ def _given(problem: Problem, world: World, lever: Lever) -> Order:
 def _marked(problem: Problem, solution: Solution, marks: Mapping[str, Lever], cell: Cell) -> World:
     before = World(problem.structure, problem.given, cell)
     orders = {lever: solution.orders.get(lever) or _given(problem, before, lever) for lever in marks.values()}
-    laws = {lever: orders[lever] * Order.of({mark: 1}) for mark, lever in marks.items()}
-    return World(problem.structure, problem.scaling(laws), cell)
+    scaling = problem.scaling({lever: orders[lever] * Order.of({mark: 1}) for mark, lever in marks.items()})
+    left = {path: replace(t, wd=None) for path, t in scaling.tensors.items() if Lever(path, DECAY) in solution.orders}
+    return World(problem.structure, replace(scaling, tensors={**scaling.tensors, **left}), cell)
 
 
 # ---- inequalities ----------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from scalec.check.report import Finding, Report
 from scalec.check.run import check
 from scalec.derive.conflict import Conflict, conflict
 from scalec.derive.problem import Change, Problem
-from scalec.derive.solve import RestlessError, Solution, solve
+from scalec.derive.solve import RestlessError, Solution, normalised, solve
 from scalec.derive.structural import changed, cost, freezing, lost, remedies, told
 from scalec.diagnostics import Reporter
 from scalec.source import Span
@@ -77,25 +77,35 @@ def _found(attempt: Attempt, tried: tuple[Attempt, ...] = ()) -> Reached:
 # ---- one attempt -----------------------------------------------------------------------------
 def _attempt(problem: Problem, changes: tuple[Change, ...], goals: Sequence[str], span: Span | None) -> Attempt:
     """Scale alone, after changes."""
-    after, best = changed(problem, changes), None
+    after = changed(problem, changes)
+    found = tuple(_judged(changes, after, goals, span))
+    if not found[-1].reached and not changes:
+        other = tuple(_judged(changes, after, goals, span, seen=True))
+        found = other if other[-1].reached or found[0].solution is None else found
+    return found[-1] if found[-1].reached else found[0]
+
+
+def _judged(
+    changes: tuple[Change, ...], problem: Problem, goals: Sequence[str], span: Span | None, *, seen: bool = False
+) -> Iterator[Attempt]:  # fmt: skip
+    """Every rule that some direction asks for, up to the first that reaches the goals in all of them."""
     try:
-        for solution in _solutions(after, span):
-            report = check(after.program, after.scaling(solution.orders), after.regime, goals)
+        for solution in _solutions(problem, span, seen=seen):
+            report = check(problem.program, problem.scaling(solution.orders), problem.regime, goals)
             if report.verdict == "pass":
-                return Attempt(changes, after, solution, ())
-            best = best or Attempt(changes, after, solution, tuple(_errors(report)), _why(report))
+                yield Attempt(changes, problem, solution, ())
+                return
+            yield Attempt(changes, problem, solution, tuple(_errors(report)), _why(report))
     except RestlessError:
-        return Attempt(changes, after, None, (), "laws do not come to rest")
-    assert best is not None
-    return best
+        yield Attempt(changes, problem, None, (), "laws do not come to rest")
 
 
-def _solutions(problem: Problem, span: Span | None) -> tuple[Solution, ...]:
+def _solutions(problem: Problem, span: Span | None, *, seen: bool) -> tuple[Solution, ...]:
     """Every different rule that some direction of growth asks for, one where they agree."""
     found: dict[object, Solution] = {}
     reporter = Reporter()
     try:
-        for _, solution in regions(problem.regime, lambda cell: solve(problem, cell)):
+        for _, solution in regions(problem.regime, lambda cell: solve(problem, cell, seen=seen)):
             found.setdefault(frozenset(solution.orders.items()), solution)
     except UnsupportedError as error:
         reporter.fail(codes.NO_TRANSFER, str(error), span, helps=error.helps)
@@ -167,21 +177,23 @@ def _out_of_reach(
     if not solved:
         Reporter().fail(codes.OUT_OF_REACH, f"laws for {where} do not come to rest", span)
     closest = min(solved, key=lambda attempt: (len(attempt.failing), cost(attempt.changes)))
+    found = _conflict(closest, goals, span)
+    if found is None and closest is not solved[0]:  # a contradiction without changes tells more than what fails with
+        closest, found = solved[0], _conflict(solved[0], goals, span)
     failed = dict.fromkeys(f"`{finding.goal}`" for finding in closest.failing)
     Reporter().fail(
         codes.OUT_OF_REACH,
         f"no law reaches {', '.join(failed)} on {where}",
         span,
-        notes=(*_said(closest, goals, span), *(_tried(a) for a in tried if a.changes and a is not closest)),
+        notes=(*_said(closest, found, goals, span), *(_tried(a) for a in tried if a.changes and a is not closest)),
     )
 
 
-def _said(closest: Attempt, goals: Sequence[str], span: Span | None) -> Iterator[str]:
-    assert closest.solution is not None
-    found = conflict(closest.problem, closest.solution, goals)
+def _said(closest: Attempt, found: Conflict | None, goals: Sequence[str], span: Span | None) -> Iterator[str]:
     if found is None:
+        after = f", where {told(closest.changes)}," if closest.changes else ""
         messages = (finding.diagnostic.message for finding in closest.failing)
-        yield from (f"at the best that was found {message}" for message in messages)
+        yield from (f"at the best that was found{after} {message}" for message in messages)
         return
     yield "these cannot hold together:"
     yield from found.terms
@@ -189,6 +201,16 @@ def _said(closest: Attempt, goals: Sequence[str], span: Span | None) -> Iterator
     if closest.changes:
         yield f"where {told(closest.changes)}"
     yield from _frozen(closest, found, goals, span)
+
+
+def _conflict(closest: Attempt, goals: Sequence[str], span: Span | None) -> Conflict | None:
+    """Where plain gradients do not come to the limit for which their rates are right, that of normalised ones."""
+    assert closest.solution is not None
+    found, alike = conflict(closest.problem, closest.solution, goals), normalised(closest.problem)
+    if found or alike is closest.problem:
+        return found
+    conflicts = (conflict(alike, solution, goals) for solution in _solutions(alike, span, seen=False))
+    return next((found for found in conflicts if found), None)
 
 
 def _frozen(closest: Attempt, found: Conflict, goals: Sequence[str], span: Span | None) -> Iterator[str]:

@@ -7,20 +7,19 @@ that lets something exceed it is lowered. Inits and factors only ever fall, so i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 from scalec.calculus.backward import Backward
-from scalec.calculus.components import Component, Vector, size, sum_over
-from scalec.calculus.forward import Forward, TermName
+from scalec.calculus.components import Component, sum_over
+from scalec.calculus.forward import Forward
 from scalec.calculus.observables import Carrier
 from scalec.calculus.structure import Weighted, inputs
 from scalec.calculus.training import Training, train
-from scalec.calculus.transfer import scale
 from scalec.calculus.weights import Update, Weight
 from scalec.calculus.world import World
 from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE, Lever, Problem, marked
+from scalec.derive.views import Views
 from scalec.program.ops import Linear, Scale
 from scalec.symbolic.dominance import Cell, Magnitude
 from scalec.symbolic.linear import combination
@@ -51,29 +50,49 @@ class Solution:
     held: Mapping[Lever, Held]
 
 
-def solve(problem: Problem, cell: Cell) -> Solution:
+def solve(problem: Problem, cell: Cell, *, seen: bool = False) -> Solution:
     """The levers at rest. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`, `RestlessError`.
 
+    `seen`: updates are of order 1 where somebody looks at them, and not at the output of their own weight. A weight
+    that only others read then learns less, and those need not be drawn smaller.
+
     Where a rate multiplies a plain gradient, every update hangs on all other rates. So it is first solved as if that
-    gradient were normalised; the rate is then that one over the gradient entry.
+    gradient were normalised, which has the same limit; the rate is then that one over the gradient entry. Where
+    training does not get there from the start, those are the laws all the same: what fails is seen with them.
     """
-    plain = [Lever(path, RATE) for path, rule in problem.given.tensors.items() if rule.family == "sgd" and rule.lr]
-    if problem.open.isdisjoint(plain):
-        return _Solver(problem, cell).run()
-    alike = {path: replace(rule, family="entrywise") if Lever(path, RATE) in plain else rule
-             for path, rule in problem.given.tensors.items()}  # fmt: skip
-    normalised = _Solver(replace(problem, given=replace(problem.given, tensors=alike)), cell)
-    normalised.run()
-    return _Solver(problem, cell, normalised.over_entries(plain)).run()
+    capped = frozenset(problem.given.tensors) if seen else frozenset[str]()
+    alike, plain = normalised(problem), plain_rates(problem)
+    first = _Solver(alike, cell, capped)
+    solution = first.run()
+    if not plain:
+        return solution
+    found = replace(first, problem=problem, levers=first.over_entries(plain), drawn=True)
+    try:
+        return replace(found, levers=dict(found.levers), held=dict(found.held)).run()
+    except RestlessError:
+        return found.at_rest(train(found.world(), beyond_proof=True))
+
+
+def plain_rates(problem: Problem) -> tuple[Lever, ...]:
+    """The open rates that multiply a plain gradient."""
+    rates = (Lever(path, RATE) for path, rule in problem.given.tensors.items() if rule.family == "sgd" and rule.lr)
+    return tuple(rate for rate in rates if rate in problem.open)
+
+
+def normalised(problem: Problem) -> Problem:
+    """The problem with every entry of a gradient over its size, where a rate to solve for multiplies it."""
+    plain = {rate.path for rate in plain_rates(problem)}
+    tensors = {path: replace(rule, family="entrywise") if path in plain else rule
+               for path, rule in problem.given.tensors.items()}  # fmt: skip
+    return replace(problem, given=replace(problem.given, tensors=tensors)) if plain else problem
 
 
 @dataclass
-class _Solver:
-    problem: Problem
-    cell: Cell
+class _Solver(Views):
+    capped: frozenset[str]
     levers: dict[Lever, Magnitude] = field(default_factory=dict)
     held: dict[Lever, Held] = field(default_factory=dict)
-    capped: set[str] = field(default_factory=set)
+    drawn: bool = False  # inits and factors are found already
     entries: Mapping[str, Magnitude | None] = field(default_factory=dict)
 
     def run(self) -> Solution:
@@ -83,16 +102,19 @@ class _Solver:
             self._first_step()
         seen = set[object]()
         for _ in range(ROUNDS):
-            state = frozenset(self.levers.items()), frozenset(self.capped)
+            state = frozenset(self.levers.items()), self.capped
             if state in seen:
                 break
             seen.add(state)
-            training = train(self._world(), beyond_proof=True)
+            training = train(self.world(), beyond_proof=True)
             if not self._improve(training):
-                self._end(training)
-                self.entries = {path: update.entry for path, update in training.limit.updates.items()}
-                return Solution(self.cell, {lever: m.order for lever, m in self.levers.items()}, self.held)
+                return self.at_rest(training)
         raise RestlessError
+
+    def at_rest(self, training: Training) -> Solution:
+        self._end(training)
+        self.entries = {path: update.entry for path, update in training.limit.updates.items()}
+        return Solution(self.cell, {lever: m.order for lever, m in self.levers.items()}, self.held)
 
     def over_entries(self, plain: Iterable[Lever]) -> dict[Lever, Magnitude]:
         """Where to start with rates of plain gradients: those found over the largest gradient entries."""
@@ -103,26 +125,18 @@ class _Solver:
     def _improve(self, training: Training) -> bool:
         """One round. Sizes that still grow from copy to copy say nothing of rates until what lets them is lowered."""
         first, limit, growing = training.steps[0].forward, training.limit.forward, training.limit.growing
-        if growing and self._lower(first, limit, growing):
+        if growing and not self.drawn and self._lower(first, limit, growing):
             return True
         if self._jointly(training):
             return True
         if not training.settled and any(self._rates(step.forward, above=True) for step in training.steps):
             return True
-        return self._rates(limit) or self._lower(first, limit) or self._to_the_sum(first) or self._cap(limit)
+        if self._rates(limit):
+            return True
+        return not self.drawn and (self._lower(first, limit) or self._to_the_sum(first) or self._cap(limit))
 
-    # ---- views -------------------------------------------------------------------------------
-    @cached_property
-    def operations(self) -> tuple[Weighted, ...]:
-        return self.problem.structure.weighted
-
-    def _open(self, path: str, attribute: str) -> bool:
-        return Lever(path, attribute) in self.problem.open
-
-    def _sites(self) -> Iterator[Scale]:
-        return (op for site, op in self.problem.unweighted.items() if self._open(site, FACTOR))
-
-    def _world(self) -> World:
+    # ---- levers ------------------------------------------------------------------------------
+    def world(self) -> World:
         scaling = self.problem.scaling({lever: m.order for lever, m in self.levers.items()})
         return World(self.problem.structure, scaling, self.cell)
 
@@ -134,41 +148,20 @@ class _Solver:
         self.levers[lever] = self.levers[lever] / excess
         return True
 
-    def _top(self, vectors: Iterable[Vector]) -> Component | None:
-        found = [c for vector in vectors for c in vector]
-        best = found[0].order.cell.largest(c.order for c in found) if found else None
-        return next((c for c in found if c.order is best), None)
-
-    def _largest(self, places: Mapping[str, Vector]) -> tuple[str, Component | None]:
-        """The largest component of all places, and which it is in."""
-        top = self._top(places.values())
-        return next((name for name, vector in places.items() if top in vector), ""), top
-
-    def _term(self, forward: Forward, op: Weighted, name: TermName) -> Vector:
-        """An atomic term of a weight's output, behind the factors that stand there."""
-        vector = forward.terms[op.out].named(name)
-        for factor in self.behind[op.out]:
-            vector = scale(forward.world.site(factor), vector, factor.site)
-        return vector
-
-    @cached_property
-    def behind(self) -> Mapping[str, tuple[Scale, ...]]:
-        return {op.out: self.problem.behind(op.out) for op in self.operations}
-
     # ---- the start: what init alone determines -----------------------------------------------
     def _begin(self) -> None:
         """Where the search starts: weights drawn for sums of independent terms, all else 1."""
         one, world = self.cell.one, World(self.problem.structure, self.problem.given, self.cell)
         for path, weight in world.weights.items():
-            if self._open(path, INIT) and path in self.problem.weighted:
+            if self.open(path, INIT) and path in self.problem.weighted:
                 self.levers[Lever(path, INIT)] = weight.uses[0].n.root.inverse
-        self.levers |= {Lever(op.site, FACTOR): one for op in self._sites()}
-        self.levers |= {Lever(p, RATE): one for p in self.problem.given.tensors if self._open(p, RATE)}
+        self.levers |= {Lever(op.site, FACTOR): one for op in self.sites()}
+        self.levers |= {Lever(p, RATE): one for p in self.problem.given.tensors if self.open(p, RATE)}
 
     def _first_inits(self) -> None:
         """Inits for outputs of order 1, factors for sums of order 1, before any training."""
         for _ in range(ROUNDS):
-            forward = Forward(self._world(), {}).run()
+            forward = Forward(self.world(), {}).run()
             if not (self._even_out(forward) or self._factors(forward)):
                 return
         raise RestlessError
@@ -193,7 +186,7 @@ class _Solver:
 
         Behind a weight that starts at zero there is no gradient yet, so its own first updates come before.
         """
-        world, begun = self._world(), dict[str, Update]()
+        world, begun = self.world(), dict[str, Update]()
         zero = [path for path, weight in world.weights.items() if any(use.sigma is None for use in weight.uses)]
         while True:
             first = Forward(world, begun).run()
@@ -215,7 +208,7 @@ class _Solver:
             if isinstance(op, Linear) and Lever(op.tensor, INIT) in self.levers:
                 drawn.setdefault(Lever(op.tensor, INIT), []).append(op)
         for lever, uses in drawn.items():
-            at, top = self._largest({op.out: self._term(forward, op, "init") for op in uses})
+            at, top = self.largest({op.out: self.term(forward, op, "init") for op in uses})
             if top and self._move(lever, top.order, Held("init", at, top)):
                 return True
         return False
@@ -227,7 +220,7 @@ class _Solver:
             lever = Lever(op.tensor, INIT)
             if lever not in self.levers or op.tensor not in self.problem.at_the_sum:
                 continue
-            at, top = self._largest(carrier.reached(op, "init"))
+            at, top = self.largest(carrier.reached(op, "init"))
             if top and self._move(lever, top.order, Held("init", at, top)):
                 return True
         return False
@@ -286,19 +279,10 @@ class _Solver:
 
     def _shows(self, forward: Forward, path: str) -> tuple[str, Component | None]:
         """The largest effective term of a tensor, and where it is: at its own output, or where a cap holds it."""
-        places = {op.out: self._term(forward, op, "effective") for op in self.operations if op.tensor == path}
+        places = {op.out: self.term(forward, op, "effective") for op in self.operations if op.tensor == path}
         if path in self.capped:
-            places |= self._shown(forward, path)
-        return self._largest(places)
-
-    def _shown(self, forward: Forward, path: str) -> dict[str, Vector]:
-        """Where else an update shows: the next observables, and the sum over copies."""
-        carrier, found = Carrier(forward), dict[str, Vector]()
-        for op in self.operations:
-            if op.tensor == path:
-                for name, vector in (*carrier.acts(op).items(), *carrier.summed(op).items()):
-                    found[name] = (*found.get(name, ()), *vector)
-        return found
+            places |= self.shown(forward, path)
+        return self.largest(places)
 
     def _cap(self, forward: Forward) -> bool:
         """Where no init and no factor is left to lower, rates give way: not more than order 1 anywhere."""
@@ -306,7 +290,7 @@ class _Solver:
             path
             for path in self.problem.given.tensors
             if Lever(path, RATE) in self.levers and path not in self.capped
-            and any(not c.order <= self.cell.one for v in self._shown(forward, path).values() for c in v)
+            and any(not c.order <= self.cell.one for v in self.shown(forward, path).values() for c in v)
         }  # fmt: skip
         self.capped |= found
         return bool(found)
@@ -321,41 +305,39 @@ class _Solver:
                 return True
             if isinstance(op, Linear) and self._narrow(op, first, limit):
                 return True
-            if isinstance(op, Scale) and self._reduce(op, limit):
+            if op.out in self.factors and self._reduce(self.factors[op.out], limit):
                 return True
         return self._shrink((*growing, *limit.growing), limit)
 
     def _slow_down(self, op: Weighted, forward: Forward) -> bool:
         """A rate whose update exceeds order 1 by itself."""
-        lever, top = Lever(op.tensor, RATE), self._top([self._term(forward, op, "effective")])
+        lever, top = Lever(op.tensor, RATE), self.top([self.term(forward, op, "effective")])
         if lever not in self.levers or top is None:
             return False
-        excess = top.order / self._inherited(forward, op.x)
+        excess = top.order / self.inherited(forward, op.x)
         return not excess <= self.cell.one and self._move(lever, excess, Held("effective", op.out, top))
 
     def _narrow(self, op: Linear, first: Forward, limit: Forward) -> bool:
         lever = Lever(op.tensor, INIT)
         if lever not in self.levers or op.tensor in self.problem.at_the_sum:
             return False
-        terms = {"init": self._term(first, op, "init"), "propagating": self._term(limit, op, "propagating")}
-        term, top = self._largest(terms)
+        terms = {"init": self.term(first, op, "init"), "propagating": self.term(limit, op, "propagating")}
+        term, top = self.largest(terms)
         if top is None:
             return False
         why = Held(term, op.out, top)
-        excess = top.order / self._inherited(limit, op.x)
+        excess = top.order / self.inherited(limit, op.x)
         if excess <= self.cell.one:
             self.held.setdefault(lever, why)
             return False
         return self._move(lever, excess, why)
 
     def _factors(self, forward: Forward) -> bool:
-        return any(self._reduce(op, forward) for op in self._sites()) or self._shrink(tuple(forward.growing), forward)
+        return any(self._reduce(op, forward) for op in self.sites()) or self._shrink(tuple(forward.growing), forward)
 
     def _reduce(self, op: Scale, forward: Forward) -> bool:
         """A factor whose sum exceeds order 1."""
         lever = Lever(op.site, FACTOR)
-        if lever not in self.levers or op.attribute != FACTOR:
-            return False
         at, vector, made_of = op.out, forward.values[op.out], inputs(self.problem.structure.made_by[op.x])
         if op.out in self.problem.structure.added:
             repeat = self.problem.structure.added[op.out]
@@ -363,31 +345,18 @@ class _Solver:
             made_of = (repeat.carried,)
         elif mix := self.problem.mixed(op):
             at, vector, made_of = mix.out, forward.values[mix.out], (mix.x,)
-        top = self._top([vector])
+        top = self.top([vector])
         if top is None:
             return False
-        excess = top.order / self._inherited(forward, *made_of)
-        if excess <= self.cell.one or self._drawn_back(forward, at, top):
+        excess = top.order / self.inherited(forward, *made_of)
+        if excess <= self.cell.one or self.drawn_back(forward, at, top):
             return False
         return self._move(lever, excess, Held("total", at, top))
-
-    def _drawn_back(self, forward: Forward, at: str, top: Component) -> bool:
-        """Whether the sum is as large as it is by a weight drawn for it: that takes back whatever a factor does."""
-        drawn = (op for op in self.operations if op.tensor in self.problem.at_the_sum)
-        found = (Carrier(forward).reached(op, "propagating").get(at, ()) for op in drawn)
-        return any(c.order.ties(top.order) for vector in found for c in vector)
-
-    def _inherited(self, forward: Forward, *values: str) -> Magnitude:
-        """What is not this lever's doing: where a stream grows from copy to copy, all that it feeds is too large."""
-        found = self.cell.one
-        for name in values if forward.growing else ():
-            found = found * self.cell.larger(self.cell.one, size(self.cell, forward.values[name]) or self.cell.one)
-        return found
 
     def _shrink(self, growing: tuple[str, ...], forward: Forward) -> bool:
         """A stream that grows from copy to copy has no order to divide by: its factors fall by the central limit."""
         moved = False
-        for op in self._sites():
+        for op in self.sites():
             repeat = self.problem.structure.added.get(op.out)
             if repeat and repeat.out in growing:
                 root = forward.world.copies(repeat).count.root
@@ -396,14 +365,27 @@ class _Solver:
 
     # ---- what follows from the rest ----------------------------------------------------------
     def _end(self, training: Training) -> None:
+        """What follows from the limit's gradient entries, or where training would go otherwise with that, from the
+        smallest on the way there.
+        """
+        self._follow(training.world, training.limit.gradient)
+        if train(self.world(), beyond_proof=True).limit.orders != training.limit.orders:
+            self._follow(training.world, {path: self._smallest(training, path) for path in training.world.weights})
+
+    def _smallest(self, training: Training, path: str) -> Magnitude | None:
+        """The smallest gradient entry of all steps that have one."""
+        entries = (step.gradient[path] for step in training.steps)
+        largest = self.cell.largest(entry.inverse for entry in entries if entry)
+        return largest and largest.inverse
+
+    def _follow(self, world: World, entries: Mapping[str, Magnitude | None]) -> None:
         """Epsilon is the gradient entry; decay is what leaves a step the same part of a weight at every size."""
-        weights = training.world.weights
-        for path, weight in weights.items():
-            entry = training.limit.gradient[path]
-            if self._open(path, EPSILON):
+        for path, weight in world.weights.items():
+            entry = entries[path]
+            if self.open(path, EPSILON):
                 self.levers[Lever(path, EPSILON)] = entry or self.cell.one
                 self.held[Lever(path, EPSILON)] = Held("gradient", path)
-            if self._open(path, DECAY) and weight.lr is not None:
+            if self.open(path, DECAY) and weight.lr is not None:
                 self.levers[Lever(path, DECAY)] = self._decay(path, weight, entry)
                 self.held[Lever(path, DECAY)] = Held("decay", path)
 
