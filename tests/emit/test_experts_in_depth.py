@@ -1,4 +1,4 @@
-"""The standard `deepseek` at a small size: planned, compiled, trained for a few steps."""
+"""Standard networks with dense layers and layers of experts, at a small size: planned, compiled, trained."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ pytestmark = pytest.mark.torch
 
 TEXT = """
 use std.deepseek
-rule mine extends deepseek_mssp for adamw {
-  base N = 64, L = 1, M = 4, K = 2, Ne = 16
-  run { lr = 2^-6 }
-}
+rule mine extends {rule} for adamw {{
+  base N = 64, L = 2, M = 4, K = 2, Ne = 16
+  run {{ lr = 2^-6 }}
+}}
 """
 SMALL = {"N": 128, "L": 2, "M": 4, "K": 2, "Ne": 32}
+LAYERS = {"deepseek": ["mlp", "mlp", "mlp", "moe", "moe"], "moe_gpt_every_2": ["mlp", "moe", "mlp", "moe"]}
 
 
-def test_it_learns_a_batch_by_heart(tmp_path: Path) -> None:
-    emitted = import_files(plan_of("deepseek", SMALL, text=TEXT), tmp_path)
+@pytest.mark.parametrize(("network", "rule"), [("deepseek", "deepseek_mssp"), ("moe_gpt_every_2", "mssp")])
+def test_it_learns_a_batch_by_heart(tmp_path: Path, network: str, rule: str) -> None:
+    sizes = SMALL | {"L": 4 if network == "moe_gpt_every_2" else 2}
+    emitted = import_files(plan_of(network, sizes, text=TEXT.format(rule=rule)), tmp_path)
     torch.manual_seed(0)
     model = emitted.model.build_model(emitted.model.Config())
     optimizer = emitted.optim.build_optimizer(model)
@@ -36,5 +39,7 @@ def test_it_learns_a_batch_by_heart(tmp_path: Path) -> None:
         losses.append(loss.item())
     assert losses[0] == pytest.approx(torch.tensor(256.0).log().item())  # a readout that starts at zero
     assert losses[-1] < losses[0] - 1
+    order = [name.split(".")[-1] for name, _ in model.named_modules() if name.endswith((".mlp", ".moe"))]
+    assert order == LAYERS[network]
     still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert not still
