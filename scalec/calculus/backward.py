@@ -82,7 +82,11 @@ class Backward:
         axes = [repeat.axis for repeat in structure.within[op.out]] + list(structure.split[op.out])
         missing = tuple(a for a in map(world.axis.__getitem__, axes) if a not in world.weights[op.tensor].axes)
         d = self.gradients.get(op.out, ABSENT)
-        return Pass(self.forward.use(op), x, prune(d), missing, not isinstance(op, Linear))
+        return Pass(self.forward.use(op), x, self._pruned(d, op), missing, not isinstance(op, Linear))
+
+    def _pruned(self, d: Vector, op: Operation) -> Vector:
+        """Of a loss beside the network's only sizes are asked for."""
+        return self.forward.pruned(d, op, "backward") if self.loss is None else prune(d)
 
     def _all(self, operations: Iterable[Operation]) -> None:
         for op in reversed(tuple(operations)):
@@ -97,7 +101,7 @@ class Backward:
 
     def _known(self, op: Operation, d: Vector) -> Gradients:
         """`_one`, worked out once for the same gradient, inputs and update."""
-        asked = ("backward", d, *self.forward.read(op))
+        asked = ("backward", self.loss or self.forward.around, d, *self.forward.read(op))
         given, terms = self.forward.world.remembered(asked, lambda: (tuple(self._one(op, d)), self.terms.get(op.out)))
         if terms is not None:
             self.terms[op.out] = terms
@@ -116,7 +120,7 @@ class Backward:
                 pass
             case Linear():
                 if op.x not in world.structure.given:
-                    yield op.x, self._linear(op, prune(d))
+                    yield op.x, self._linear(op, self._pruned(d, op))
             case Gain():
                 use = forward.use(op)
                 then = ABSENT if use.sigma is None else transfer.scale(use.sigma, d, op.tensor)
@@ -171,7 +175,8 @@ class Backward:
         axis = self.forward.world.copies(op)
         for _ in range(ROUNDS):
             given = self._body(op, trunk, stream)
-            before, stream = stream, joined(stream, union(d, self._stream(op, trunk, given)))
+            after = joined(stream, union(d, self._stream(op, trunk, given)))
+            before, stream = stream, self._pruned(after, op)
             if same(before, stream):
                 break
         else:

@@ -141,7 +141,7 @@ def _covers(big: Component, small: Component) -> bool:
     if big.history is not small.history:
         if not as_common(big.deps, small.deps):
             return False
-        if not all(as_common(a.below, b.below) for a, b in zip(big.word, small.word, strict=True)):
+        if not all(a.covers(b) for a, b in zip(big.word, small.word, strict=True)):
             return False
     return _exceeds(big, small)
 

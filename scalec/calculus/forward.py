@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from scalec.calculus import rows, transfer
+from scalec.calculus.around import Around, Way
 from scalec.calculus.components import (
     ABSENT,
     Component,
@@ -96,6 +97,7 @@ class Forward:
 
     `drifting`: repeats that what comes out of has no order. A stream `grows` that still changed after `ROUNDS` passes
     through the block; it `shrinks` where the block adds nothing to it and makes it smaller copy by copy.
+    `around`: what the training that this is step `index` of leaves out; None outside of one.
     """
 
     world: World
@@ -103,6 +105,12 @@ class Forward:
     values: dict[str, Vector] = field(default_factory=dict)
     terms: dict[str, Terms] = field(default_factory=dict)
     drifting: dict[str, Drift] = field(default_factory=dict)
+    around: Around | None = None
+    index: int = 0
+
+    def pruned(self, vector: Vector, op: Operation, way: Way) -> Vector:
+        """What matters of what an operation reads, or of the gradient of what it puts out."""
+        return prune(vector) if self.around is None else self.around.prune(vector, op, way, self.index)
 
     @property
     def growing(self) -> tuple[str, ...]:
@@ -118,7 +126,8 @@ class Forward:
 
     def _known(self, op: Operation) -> Vector:
         """`_one`, worked out once for the same inputs and the same update."""
-        out, terms = self.world.remembered(("forward", *self.read(op)), lambda: (self._one(op), self.terms.get(op.out)))
+        asked = ("forward", self.around, *self.read(op))
+        out, terms = self.world.remembered(asked, lambda: (self._one(op), self.terms.get(op.out)))
         if terms is not None:
             self.terms[op.out] = terms
         return out
@@ -137,7 +146,8 @@ class Forward:
             case Constant():
                 return transfer.source(cell.one, op.out, "a constant")
             case Linear() | Gain() | Bias():
-                terms = self.terms[op.out] = self.weight(op, read[op.x])
+                x = self.pruned(read[op.x], op, "forward") if isinstance(op, Linear) else read[op.x]
+                terms = self.terms[op.out] = self.weight(op, x)
                 return union(read[op.x], self.amassed(op, terms)) if isinstance(op, Bias) else self.amassed(op, terms)
             case Scale():
                 return transfer.scale(world.site(op), read[op.x], op.site)
@@ -229,7 +239,8 @@ class Forward:
         trunk = self.world.structure.trunks[op.out]
         stream = self.values[op.x]
         for _ in range(ROUNDS):
-            before, stream = stream, joined(stream, union(self.values[op.x], *self._round(op, trunk, stream)))
+            after = joined(stream, union(self.values[op.x], *self._round(op, trunk, stream)))
+            before, stream = stream, self.pruned(after, op, "forward")
             if same(before, stream):
                 break
         else:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from scalec.calculus.around import Around, Pair
 from scalec.calculus.backward import Backward
 from scalec.calculus.components import changed, size
 from scalec.calculus.forward import TERMS, Drift, Forward, UnsupportedError, same
@@ -98,7 +99,7 @@ def train(world: World, beyond_proof: bool = False) -> Training:
     `beyond_proof`: go on with formal orders where nothing of training is proved.
     """
     _require_samples(world)
-    steps = tuple(_steps(world, beyond_proof))
+    steps = _run(world, beyond_proof)
     last = steps[-1]
     moving = bool(last.drifting) or (len(steps) > STEPS and last.orders != steps[-2].orders)
     limit = len(steps) - 1
@@ -118,11 +119,29 @@ def _require_samples(world: World) -> None:
         )  # fmt: skip
 
 
-def _steps(world: World, beyond_proof: bool) -> Iterator[Step]:
+class _BrokenError(Exception):
+    """Something was left out for what is no longer there."""
+
+    def __init__(self, claims: frozenset[Pair]) -> None:
+        self.claims = claims
+        super().__init__(claims)
+
+
+def _run(world: World, beyond_proof: bool) -> tuple[Step, ...]:
+    """Again while a claim is broken, each time without those that were."""
+    refuted: frozenset[Pair] = frozenset()
+    while True:
+        try:
+            return tuple(_steps(world, beyond_proof, Around(world.structure, refuted)))
+        except _BrokenError as error:
+            refuted |= error.claims
+
+
+def _steps(world: World, beyond_proof: bool, around: Around) -> Iterator[Step]:
     """Steps until the weights gain nothing new, or a stream has no order, or patience ends."""
     updates: Mapping[str, Update] = {tensor: Update() for tensor in world.weights}
     for index in range(STEPS + 1):
-        step = _pass(world, index, updates)
+        step = _pass(world, index, updates, around)
         yield step
         after = {
             tensor: weight.step(updates[tensor], step.backward.passes(tensor))
@@ -141,9 +160,12 @@ def _exponent(magnitude: Magnitude | None) -> Order | None:
     return None if magnitude is None else magnitude.exponent
 
 
-def _pass(world: World, index: int, updates: Mapping[str, Update]) -> Step:
-    forward = Forward(world, updates).run()
-    return Step(index, forward, Backward(forward).run())
+def _pass(world: World, index: int, updates: Mapping[str, Update], around: Around) -> Step:
+    forward = Forward(world, updates, around=around, index=index).run()
+    backward = Backward(forward).run()
+    if broken := around.broken(index, forward.values, backward.gradients):
+        raise _BrokenError(broken)
+    return Step(index, forward, backward)
 
 
 def _same(first: Update, second: Update) -> bool:

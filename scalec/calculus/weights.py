@@ -28,7 +28,8 @@ class Matrix:
     `sigma`: order of the initial entries as the forward pass sees them, None if they are zero.
     `scale`: the forward multiplier. `own`: axes along which the initial draw differs. `applied`: the
     directions in which training applies the weight at all (nothing goes back into the network's input).
-    `made`: what the entries are; the vectors of a value are the rows of a matrix too.
+    `made`: what the entries are; the vectors of a value are the rows of a matrix too. `sign`: its name in words, the
+    tensor's unless said.
     """
 
     tensor: str
@@ -41,6 +42,7 @@ class Matrix:
     applied: tuple[Direction, ...] = ("forward", "backward")
     made: str = "initial weights"
     density: Magnitude | None = None
+    sign: str = ""
 
     @cached_property
     def transpose(self) -> Matrix:
@@ -101,7 +103,7 @@ class Matrix:
 
     def _coherent(self, c: Component, sigma: Magnitude) -> Component | None:
         top = c.word[0] if c.word else None
-        if top is None or top.name != (self.tensor, OPPOSITE[self.direction]):
+        if top is None or top.name != (self.sign or self.tensor, OPPOSITE[self.direction]):
             return None
         coherent = c.times(
             sigma * self.n / self.m.root, f"{self.made} that the vector points along: a coherent sum", self.tensor
@@ -109,7 +111,7 @@ class Matrix:
         return coherent.written(c.word[1:], top.below)
 
     def _letter(self, below: Deps) -> Letter:
-        return letter(self.tensor, self.direction, self.n.cell.one, self.gain, self.met, self.own, below)
+        return letter(self.sign or self.tensor, self.direction, self.n.cell.one, self.gain, self.met, self.own, below)
 
 
 class Pass(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Literal
 
 from scalec.symbolic.dominance import Cell, Magnitude
@@ -30,14 +31,19 @@ class Copies:
     apart: bool = True
     compared: bool = False
 
+    @property
+    def few(self) -> bool:
+        """Their number does not grow: what is drawn afresh for each adds up as what all share."""
+        return self.count.ties(self.count.cell.one)
+
 
 Deps = frozenset[Copies]
 NOWHERE: Deps = frozenset()
 
 
 def as_common(big: Deps, small: Deps) -> bool:
-    """Idiosyncratic along no other axis, and what differs along a compared one is not lost beside what does not."""
-    return big <= small and not compared(small - big)
+    """Idiosyncratic along no other axis of many; what differs along a compared one is not lost beside what does not."""
+    return big is small or (all(axis.few for axis in big - small) and not compared(small - big))
 
 
 def compared(axes: Deps) -> bool:
@@ -76,8 +82,16 @@ class Letter:
 
     @cached_property
     def base(self) -> Letter:
-        """One for all letters that differ in nothing but what is below."""
-        return self.over(NOWHERE)
+        """One for all letters that differ in nothing but what is below, and in sums over few copies."""
+        bound = frozenset(axis for axis in self.bound if not axis.few)
+        grown = prod((axis.count.root for axis in bound), start=self.grown.cell.one)
+        return letter(self.tensor, self.direction, grown, self.gain, self.met, self.own, NOWHERE, bound)
+
+    def covers(self, other: Letter) -> bool:
+        """Whether what is popped is idiosyncratic where `other`'s is, as far as it matters; both have one `base`."""
+        return as_common(self.below, other.below) and (
+            self.bound is other.bound or not compared(self.bound - other.bound)
+        )
 
     @cached_property
     def name(self) -> tuple[str, str]:

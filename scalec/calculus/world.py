@@ -120,7 +120,10 @@ class World:
         found = self._rows.get(key)
         if found is None:
             n, m = (self.length[name], self.one) if direction == "forward" else (self.one, self.length[name])
-            found = Matrix(name, direction, n, m, self.one, vector.order, vector.deps, made="vectors of the data")
+            made = "vectors of the data"
+            found = Matrix(
+                name, direction, n, m, self.one, vector.order, vector.deps, made=made, sign=f"rows of {name}"
+            )
             self._rows[key] = found
         return found
 

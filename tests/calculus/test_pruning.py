@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
-from scalec.calculus import backward, components, forward, pruning, rows
+from scalec.calculus import around, backward, components, forward, pruning, rows, training
+from scalec.calculus.world import World
 from scalec.check.report import Report
 from scalec.operands import Operands
 from scalec.pipeline import check_rule
+from scalec.program.ops import Operation
 from scalec.resolve.load import load_text
 
 TEXT = """
@@ -56,22 +60,98 @@ def orders(report: Report) -> dict[tuple[object, ...], object]:
     return terms | {(g.tensor, g.step): g.exponent for g in report.gradients}
 
 
+BRANCHES = (
+    "mlp(width = 8, act = relu)",
+    "mlp(width = Rq, act = gelu)",
+    "linear(8) linear(N)",
+    "linear(N)",
+    "norm(rms) mlp(width = N, act = relu)",
+)
+
+
+def drawn(seed: int) -> str:
+    """A network of a few branches on a stream, narrow ones among them, and a rule that need not be stable."""
+    draw = Random(seed)
+    body = " ".join(f"residual {{ {draw.choice(BRANCHES)} }}" for _ in range(draw.choice((1, 2, 2))))
+    if draw.random() < 0.4:
+        body = f"repeat 2 {{ {body} }}"
+    init = draw.choice(("sqrt(fan_out)/fan_in", "1/sqrt(fan_in)", "1/fan_in"))
+    rate = draw.choice(("1/fan_in", "1/sqrt(fan_in)", "1"))
+    return f"""
+use std.mup
+regime grows {{ N ~ s; {draw.choice(("Rq ~ 1", "Rq ~ s^(1/2)"))} }}
+network net {{ dims N, Rq  input(32) linear(N) {body} linear(Rq) act(relu) readout(10) }}
+rule drawn extends mup for adam {{ tensor matrix {{ init.std ~ {init};  lr ~ {rate} }} }}
+"""
+
+
+def checked(text: str, rule: str, network: str, optimizer: str, regime: str) -> Report:
+    return check_rule(load_text(text, "pruning.scale"), Operands(rule, network, optimizer), regime)
+
+
+def keep_all(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """From now on nothing is dropped; how many components would have been, for each vector."""
+    dropped, prune = list[int](), pruning.prune
+
+    def whole(vector: components.Vector) -> components.Vector:
+        dropped.append(len(vector) - len(prune(vector)))
+        return vector
+
+    for module in (pruning, around, forward, backward, rows):
+        monkeypatch.setattr(module, "prune", whole)
+    monkeypatch.setattr(around.Around, "prune", lambda self, vector, op, way, step: whole(vector))
+    return dropped
+
+
 @pytest.mark.parametrize(("rule", "network", "optimizer", "regime"), CASES)
 def test_orders_are_those_without_it(
     rule: str, network: str, optimizer: str, regime: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def checked() -> Report:
-        return check_rule(load_text(TEXT, "pruning.scale"), Operands(rule, network, optimizer), regime)
-
-    pruned, dropped, prune = checked(), 0, pruning.prune
-
-    def whole(vector: components.Vector) -> components.Vector:
-        nonlocal dropped
-        dropped += len(vector) - len(prune(vector))
-        return vector
-
-    for module in (pruning, forward, backward, rows):
-        monkeypatch.setattr(module, "prune", whole)
-    unpruned = checked()
-    assert dropped
+    pruned = checked(TEXT, rule, network, optimizer, regime)
+    dropped = keep_all(monkeypatch)
+    unpruned = checked(TEXT, rule, network, optimizer, regime)
+    assert any(dropped)
     assert orders(pruned) == orders(unpruned)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_orders_of_networks_at_random(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pruned = checked(drawn(seed), "drawn", "net", "adam", "grows")
+    keep_all(monkeypatch)
+    assert orders(pruned) == orders(checked(drawn(seed), "drawn", "net", "adam", "grows"))
+
+
+def test_what_is_left_out_is_claimed_and_claims_are_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The networks above put both to the test."""
+    ended = list[around.Around]()
+    run = training._run
+
+    def watched(world: World, beyond_proof: bool) -> tuple[training.Step, ...]:
+        steps = run(world, beyond_proof)
+        last = steps[-1].forward.around
+        assert last is not None
+        ended.append(last)
+        return steps
+
+    monkeypatch.setattr(training, "_run", watched)
+    for seed in range(12):
+        checked(drawn(seed), "drawn", "net", "adam", "grows")
+    assert any(one.made for one in ended)
+    assert any(one.refuted for one in ended)
+
+
+@pytest.mark.parametrize(("rule", "regime"), [("deepseek_mssp", "fine_grained"), ("moe_mup", "fixed_experts")])
+def test_narrow_experts_leave_few(rule: str, regime: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is multiplied by a weight, in a network of many narrow experts: hundreds of words could be told apart."""
+    left, prune = list[int](), around.Around.prune
+
+    def counted(
+        self: around.Around, vector: components.Vector, op: Operation, way: around.Way, step: int
+    ) -> components.Vector:
+        kept = prune(self, vector, op, way, step)
+        left.append(len(kept))
+        return kept
+
+    monkeypatch.setattr(around.Around, "prune", counted)
+    checked(TEXT, rule, "deepseek", "adamw", regime)
+    assert max(left) < 50
