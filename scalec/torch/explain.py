@@ -115,8 +115,12 @@ def _apart(experiment: Experiment, row: Row, predicted: Fraction, *beside: str) 
         return Reason("together", f"{said}; the largest order is {orders[best]}")
     values = {cause: _size(experiment, row, *trained[cause], at=0) for cause in orders}
     rival = max(values, key=lambda cause: values[cause])
+    if orders[rival] == predicted and agreeing == len(alone):
+        return Reason("crossover", f"{said}; they add up")
     if orders[rival] == predicted:
-        return Reason("crossover", f"{said}; they add up") if agreeing == len(alone) else None
+        ratio = sum(values[cause] for cause in orders if orders[cause] < predicted) / values[best]
+        lower = f"those of lower orders are together up to {ratio:.1f} times `{best}` at the smallest size"
+        return Reason("crossover", f"{said}; {lower}") if ratio > 1 else None
     ratio = values[rival] / values[best]
     larger = f"`{rival}` (order {orders[rival]}) is {ratio:.1f} times as large at the smallest size"
     return Reason("crossover", f"{said}; {larger}")

@@ -199,6 +199,19 @@ def test_a_cause_that_does_nothing_alone_is_asked_for_beside_what_starts_at_zero
     )
 
 
+def test_many_causes_of_a_lower_order_are_larger_together() -> None:
+    term = Term("moe.down", "propagating", 2)
+    slowly = {0: 1.0, -4: 100.0}  # alone it is not there yet, and tends to it
+    small = {name: {-1: 5.0} for name in ("a", "b", "c")}
+    told = {"": {0: 1.0, -1: 15.0, -4: 100.0}, "up": slowly, **small}
+    trial = _Told(term, ("up", "a", "b", "c"), (), told)
+    (row,) = trial.rows()
+    assert not row.agrees
+    assert explain(trial, row).text == (
+        "of 4 causes alone 3 agree; those of lower orders are together up to 2.7 times `up` at the smallest size"
+    )
+
+
 def test_a_slope_is_that_of_a_power() -> None:
     assert slope([1, 2, 4], [3, 3 / 2**0.5, 1.5]) == pytest.approx(-0.5)
     found = fit([1, 2, 4], [[1, 2, 4], [1, 4, 16], [1, 1, 1]])
