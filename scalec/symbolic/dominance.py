@@ -176,11 +176,8 @@ class Cell:
     def largest(self, magnitudes: Iterable[Magnitude]) -> Magnitude | None:
         """The largest, None of none. Raises `UndecidedError`."""
         best: Magnitude | None = None
-        for magnitude in magnitudes:
-            if best is None:
-                best = magnitude
-            elif magnitude is not best:
-                best = self.larger(best, magnitude)
+        for magnitude in dict.fromkeys(magnitudes):
+            best = magnitude if best is None else self.larger(best, magnitude)
         return best
 
     def split(self, quotient: Order) -> tuple[Cell | None, Cell | None]:
