@@ -19,6 +19,14 @@ TEXT = f"""{PACKS}
 rule decay     {{ tensor * {{ wd ~ 1 }} }}
 rule split     {{ tensor * {{ optimizer = adamw }}  tensor matrix {{ optimizer = muon }} }}
 rule corrected extends completed_p {{ tensor norm.gain not in repeat {{ eps ~ 1/fan_out }} }}
+rule adapter {{
+  tensor *      {{ frozen = yes }}
+  tensor lora   {{ frozen = no }}
+  tensor lora.b {{ init = zero }}
+  site lora {{ scale ~ 1/rank }}
+}}
+network attend {{ dims N, H  fixed D = 64, C = 10  input(D) linear(N) attention(heads = H) readout(C) }}
+regime longer {{ N ~ s;  H ~ 1 }}
 """
 # Network, optimizers, regime, what is kept, the pack.
 CASES = [
@@ -29,6 +37,8 @@ CASES = [
     ("gpt", "adamw", "head_dim + depth", None, "corrected"),
     ("sparse_gpt", "adamw", "head_dim + sparser", "decay", "supar"),
     ("mlp", "muon + adamw", "width", "split", "muon_mup"),
+    ("attend", "sgd", "longer", None, "mup"),
+    ("attend", "adamw", "longer", None, "mup"),
 ]
 
 
@@ -53,6 +63,28 @@ def test_what_is_derived_is_the_pack(
     assert f"derived and {pack} are the same rule" in said(network, team, text, pack, tmp_path)
     runs = list(run_checks(load_text(text, "derived.scale", tmp_path)))
     assert runs
+    assert [d.message for run in runs for d in run.diagnostics] == []
+
+
+ADAPTERS = [("width", "lora_mup", "lora_plus"), ("rank", "lora_mup", "mu_a"), ("wide_rank", "lora_plus", "lora_mup")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("regime", "pack", "other"), ADAPTERS)
+def test_in_its_regime_a_derived_rule_of_adapters_is_the_pack(
+    regime: str, pack: str, other: str, tmp_path: Path
+) -> None:
+    """Width and rank are independent in neither rule: what A starts at hangs on which of them is larger."""
+    text = printed("lora_gpt", "adamw", regime, "adapter")
+    (tmp_path / "case.scale").write_text(TEXT, encoding="utf-8")
+    ours = load_text(text, "derived.scale", tmp_path), Operands("derived", "lora_gpt", "adamw")
+    theirs, another = ((load_text(TEXT, "case.scale"), Operands(name, "lora_gpt", "adamw")) for name in (pack, other))
+    assert equivalence(ours, theirs, regime=regime) == (
+        f"derived and {pack} are the same rule on lora_gpt for adamw under {regime}, in all orders\n"
+    )
+    with pytest.raises(ScalecError, match="different rules on lora_gpt"):
+        equivalence(ours, another, regime=regime)
+    runs = list(run_checks(load_text(text, "derived.scale", tmp_path)))
     assert [d.message for run in runs for d in run.diagnostics] == []
 
 
