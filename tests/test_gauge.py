@@ -18,8 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scalec.gauging import conversion
+from scalec.operands import Operands
 from scalec.plan.model import Plan
 from scalec.plan.select import parameter_pattern
+from scalec.resolve.load import load_text
 from tests.emit.compiling import Emitted, import_files, plan_of
 from tests.planning import value
 
@@ -73,6 +76,89 @@ def test_the_forms_train_identically(network: str, optimizer: str, width: int, t
         if width == EXACT:
             assert torch.equal(other.losses, table3.losses)
         assert_same(other, table3)
+
+
+# Factors of every kind that may move, on attention and experts; each of them moves something from the base.
+RICH = """
+use std.moe
+network rich {
+  dims  N, L, H = 2, M, K = 2, Ne = 8
+  fixed V = 31, T = 12
+  embed(V, N)
+  position(T)
+  repeat L {
+    residual { norm(layer) attention(heads = H, causal) }
+    residual { norm(layer) moe(experts = M, active = K, width = Ne, router = sigmoid, act = relu) }
+  }
+  norm(layer)
+  readout(V)
+}
+rule factored extends mup {
+  tensor matrix, output, router { scale *~ 1/sqrt(fan_in) }
+  site residual         { scale ~ 1/sqrt(depth) }
+  site attention.logits { scale ~ 1/head_dim }
+  site moe.combine      { scale ~ 1/sqrt(experts) }
+}
+"""
+GROWN, THREEFOLD = {"N": 64, "L": 4, "M": 16}, {"N": 48, "L": 3, "M": 12}  # of which the root is exact too, and not
+
+
+@pytest.mark.parametrize("sizes", [GROWN, THREEFOLD])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_without_factors_attention_and_experts_train_identically(
+    optimizer: str, sizes: dict[str, int], tmp_path: Path
+) -> None:
+    before, after = (rich(rule, optimizer, sizes, tmp_path) for rule in ("factored", "converted"))
+    assert_no_factor_moves(after.plan)
+    with pytest.raises(AssertionError):
+        assert_no_factor_moves(before.plan)
+    theirs, mine = trained_alike(before, after)
+    assert theirs.losses[-1] < theirs.losses[0] - 0.01
+    assert_same(mine, theirs)
+
+
+def test_a_factor_that_found_the_wrong_home_is_seen(tmp_path: Path) -> None:
+    """The rate of the queries without what attention's factor brought there."""
+    before, after = (rich(rule, "adamw", GROWN, tmp_path) for rule in ("factored", "wrong"))
+    theirs, mine = trained_alike(before, after)
+    with pytest.raises(AssertionError):
+        assert_same(mine, theirs)
+
+
+def rich(rule: str, optimizer: str, sizes: dict[str, int], folder: Path) -> Emitted:
+    text = f"use std.mup\n{RICH}"
+    written = conversion((load_text(text, "case.scale"), Operands("factored", "rich", optimizer)), None, "converted")
+    text += "".join(line for line in written.splitlines(keepends=True) if not line.startswith("use "))
+    text += "rule wrong extends converted { tensor attention.q { lr *~ fan_out } }\n"
+    text += f"rule mine extends {rule} {{ base N = {BASE}, L = 1, M = 4  run {{ {RUN[optimizer]} }} }}\n"
+    return import_files(plan_of("rich", sizes, optimizer=optimizer, text=text), folder / rule)
+
+
+def trained_alike(before: Emitted, after: Emitted) -> tuple[Trained, Trained]:
+    """Both from the same draws, each at its own spread; the weights of the second in units of the first."""
+    moved = {name: spread(after, name) / spread(before, name) for name, _ in start(before).named_parameters()}
+    weights = effective(before, start(before))
+    factor = factors(before.plan)
+    theirs = train(before, weights)
+    again = factors(after.plan)
+    mine = train(after, {name: w / factor(name) * moved[name] * again(name) for name, w in weights.items()})
+    return theirs, Trained(
+        mine.losses, {name: w / again(name) / moved[name] * factor(name) for name, w in mine.weights.items()}
+    )
+
+
+def spread(emitted: Emitted, name: str) -> float:
+    """The standard deviation at which a parameter starts; 1 where it is not drawn."""
+    [found] = [t for t in emitted.plan.tensors if fnmatchcase(name, parameter_pattern(t.tensor))]
+    number = found.numbers.get("init.std")
+    return float(value(emitted.plan, f"{found.tensor.path}.init.std") or 1) if number else 1.0
+
+
+def assert_no_factor_moves(plan: Plan) -> None:
+    """Every factor of the forward pass is what it is at the base: 1, and attention's with heads half as long."""
+    places = [f"{t.tensor.path}.scale" for t in plan.tensors] + [f"{s.site.path}.scale" for s in plan.sites]
+    at_the_base = {p: (BASE / 2) ** -0.5 if p.endswith("attention.logits.scale") else 1.0 for p in places}
+    assert {p: value(plan, p) for p in places} == pytest.approx(at_the_base)
 
 
 # Optimizer, form, tensors, and the one thing that is left where it was, or moved by the wrong power.
