@@ -93,13 +93,14 @@ class Training:
         return tuple(self.steps[0].backward.unproved)
 
 
-def train(world: World, beyond_proof: bool = False) -> Training:
+def train(world: World, beyond_proof: bool = False, brief: bool = False) -> Training:
     """Run to the limit, `STEPS` updates at most. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`.
 
-    `beyond_proof`: go on with formal orders where nothing of training is proved.
+    `beyond_proof`: go on with formal orders where nothing of training is proved. `brief`: stop where a step changes no
+    order, although weights still gain components: a guess at the limit, and no proof of one.
     """
     _require_samples(world)
-    steps = _run(world, beyond_proof)
+    steps = _run(world, beyond_proof, brief)
     last = steps[-1]
     moving = bool(last.drifting) or (len(steps) > STEPS and last.orders != steps[-2].orders)
     limit = len(steps) - 1
@@ -127,22 +128,26 @@ class _BrokenError(Exception):
         super().__init__(claims)
 
 
-def _run(world: World, beyond_proof: bool) -> tuple[Step, ...]:
+def _run(world: World, beyond_proof: bool, brief: bool) -> tuple[Step, ...]:
     """Again while a claim is broken, each time without those that were."""
     refuted: frozenset[Pair] = frozenset()
     while True:
         try:
-            return tuple(_steps(world, beyond_proof, Around(world.structure, refuted)))
+            return tuple(_steps(world, beyond_proof, brief, Around(world.structure, refuted)))
         except _BrokenError as error:
             refuted |= error.claims
 
 
-def _steps(world: World, beyond_proof: bool, around: Around) -> Iterator[Step]:
+def _steps(world: World, beyond_proof: bool, brief: bool, around: Around) -> Iterator[Step]:
     """Steps until the weights gain nothing new, or a stream has no order, or patience ends."""
     updates: Mapping[str, Update] = {tensor: Update() for tensor in world.weights}
+    before: Step | None = None
     for index in range(STEPS + 1):
         step = _pass(world, index, updates, around)
         yield step
+        if brief and before is not None and step.orders == before.orders:
+            return
+        before = step
         after = {
             tensor: weight.step(updates[tensor], step.backward.passes(tensor))
             for tensor, weight in world.weights.items()

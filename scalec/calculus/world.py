@@ -49,6 +49,13 @@ class World:
     def one(self) -> Magnitude:
         return self.cell.one
 
+    def same(self, other: World) -> bool:
+        """Whether the other is of the same program, rule and directions."""
+        mine, theirs = self.cell, other.cell
+        return (mine.regime, mine.rays, self.scaling) == (theirs.regime, theirs.rays, other.scaling) and (
+            self.program is other.program
+        )
+
     def remembered(self, what: tuple[object, ...], make: Callable[[], T]) -> T:
         """What `make` gives, worked out once for all who ask for the same."""
         found = self._known.get(what)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from scalec.calculus.components import Component
 from scalec.calculus.scaling import Scaling
-from scalec.calculus.training import Training, train
-from scalec.calculus.world import World
+from scalec.calculus.training import Training
 from scalec.check import balance, clip
 from scalec.check.evidence import Claim, Evidence
 from scalec.check.goal import Goal
@@ -61,9 +60,9 @@ class Analysis:
         return self.evidence.cell
 
 
-def analyse(world: World, goals: Iterable[Goal]) -> Analysis:
-    """Train and judge. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`."""
-    evidence = Evidence(train(world))
+def analyse(training: Training, goals: Iterable[Goal]) -> Analysis:
+    """Judge a training. Raises `UndecidedError`, `UnresolvedError`, `UnsupportedError`."""
+    evidence = Evidence(training)
     unjudged = tuple(goal for goal in goals if not _judgeable(goal, evidence))
     failing = (goal for goal in goals if goal not in unjudged or goal.judged == "every step")
     failures = tuple(f for goal in (*failing, *_warnings(evidence)) for f in judge(goal, evidence))

@@ -11,6 +11,7 @@ from scalec import catalogue as codes
 from scalec.calculus.forward import UnsupportedError
 from scalec.calculus.scaling import Scaling
 from scalec.calculus.structure import Structure
+from scalec.calculus.training import Training, train
 from scalec.calculus.world import UnresolvedError, World, settled
 from scalec.check.choices import tied
 from scalec.check.findings import OPEN, findings, unjudged, unsupported
@@ -29,9 +30,11 @@ Laws = Callable[[Cell], Scaling]
 
 
 def check(
-    program: Program, laws: Scaling | Laws, regime: Regime, goals: Sequence[str] = DEFAULT, causes: Iterable[str] = ()
-) -> Report:
+    program: Program, laws: Scaling | Laws, regime: Regime, goals: Sequence[str] = DEFAULT, causes: Iterable[str] = (),
+    known: Training | None = None,
+) -> Report:  # fmt: skip
     """Prove or refute `goals` for a rule. `causes`: tensors whose effects are also listed with all others frozen.
+    `known`: a training that need not be done again, where it is of this rule and these directions.
 
     A rule with conditions has its laws by the cell of directions. Raises ScalecError where the input makes no
     sense; what the calculus cannot decide is in the report, as the verdict `undetermined`.
@@ -48,7 +51,7 @@ def check(
         return _known(laws if isinstance(laws, Scaling) else laws(cell))
 
     try:
-        analyses = _analyses(structure, on, regime, wanted)
+        analyses = _analyses(structure, on, regime, wanted, known)
         alone = {t: _terms(_analyses(structure, _training_only(t, on), regime, ())) for t in causes}
     except UnresolvedError as error:
         reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", error.span)
@@ -69,11 +72,14 @@ def _known(scaling: Scaling) -> Scaling:
     return scaling
 
 
-def _analyses(structure: Structure, laws: Laws, regime: Regime, goals: tuple[Goal, ...]) -> tuple[Analysis, ...]:
+def _analyses(
+    structure: Structure, laws: Laws, regime: Regime, goals: tuple[Goal, ...], known: Training | None = None
+) -> tuple[Analysis, ...]:  # fmt: skip
     """One analysis for each cell; together the cells cover every direction."""
 
     def decide(cell: Cell) -> Analysis:
-        return analyse(World(structure, laws(cell), cell), goals)
+        world = World(structure, laws(cell), cell)
+        return analyse(known if known and known.world.same(world) else train(world), goals)
 
     return tuple(analysis for _, analysis in regions(regime, decide))
 

@@ -91,7 +91,8 @@ def _judged(
     """Every rule that some direction asks for, up to the first that reaches the goals in all of them."""
     try:
         for solution in _solutions(problem, span, seen=seen):
-            report = check(problem.program, problem.scaling(solution.orders), problem.regime, goals)
+            laws, trained = problem.scaling(solution.orders), solution.trained
+            report, solution = check(problem.program, laws, problem.regime, goals, known=trained), solution.alone
             if report.verdict == "pass":
                 yield Attempt(changes, problem, solution, ())
                 return

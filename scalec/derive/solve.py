@@ -48,6 +48,12 @@ class Solution:
     cell: Cell
     orders: Mapping[Lever, Order]
     held: Mapping[Lever, Held]
+    trained: Training | None = None  # with these laws, on this cell
+
+    @property
+    def alone(self) -> Solution:
+        """Without the training, which is large."""
+        return replace(self, trained=None)
 
 
 def solve(problem: Problem, cell: Cell, *, seen: bool = False) -> Solution:
@@ -63,14 +69,17 @@ def solve(problem: Problem, cell: Cell, *, seen: bool = False) -> Solution:
     capped = frozenset(problem.given.tensors) if seen else frozenset[str]()
     alike, plain = normalised(problem), plain_rates(problem)
     first = _Solver(alike, cell, capped)
-    solution = first.run()
     if not plain:
-        return solution
-    found = replace(first, problem=problem, levers=first.over_entries(plain), drawn=True)
+        return first.run()
+    entries = {path: update.entry for path, update in first.settle().limit.updates.items()}
+    found = replace(first, problem=problem, levers=first.over(entries, plain), drawn=True)
     try:
         return replace(found, levers=dict(found.levers), held=dict(found.held)).run()
     except RestlessError:
-        return found.at_rest(train(found.world(), beyond_proof=True))
+        found.brief = False
+        solution = found.at_rest(train(found.world(), beyond_proof=True))
+        assert solution is not None
+        return solution
 
 
 def plain_rates(problem: Problem) -> tuple[Lever, ...]:
@@ -93,9 +102,14 @@ class _Solver(Views):
     levers: dict[Lever, Magnitude] = field(default_factory=dict)
     held: dict[Lever, Held] = field(default_factory=dict)
     drawn: bool = False  # inits and factors are found already
-    entries: Mapping[str, Magnitude | None] = field(default_factory=dict)
+    brief: bool = True  # a round stops training where nothing seems to change any more
 
     def run(self) -> Solution:
+        """The levers at rest, and what follows from them."""
+        return self.at_rest(self.settle()) or self.run()
+
+    def settle(self) -> Training:
+        """The levers at rest."""
         if not self.levers:
             self._begin()
             self._first_inits()
@@ -106,21 +120,30 @@ class _Solver(Views):
             if state in seen:
                 break
             seen.add(state)
-            training = train(self.world(), beyond_proof=True)
+            training = train(self.world(), beyond_proof=True, brief=self.brief)
             if not self._improve(training):
-                return self.at_rest(training)
+                return training
         raise RestlessError
 
-    def at_rest(self, training: Training) -> Solution:
-        self._end(training)
-        self.entries = {path: update.entry for path, update in training.limit.updates.items()}
-        return Solution(self.cell, {lever: m.order for lever, m in self.levers.items()}, self.held)
+    def at_rest(self, training: Training) -> Solution | None:
+        """With what follows from the limit's gradient entries; where training would go otherwise with that, from the
+        smallest on the way there. None where a round stopped too early to tell: the next ones do not.
+        """
+        searched = dict(self.levers)
+        self._follow(training.world, training.limit.gradient)
+        trained = train(self.world(), beyond_proof=True)
+        if trained.limit.orders != training.limit.orders:
+            if self.brief:
+                self.levers, self.brief = searched, False
+                return None
+            self._follow(training.world, {path: self._smallest(training, path) for path in training.world.weights})
+        orders = {lever: m.order for lever, m in self.levers.items()}
+        return Solution(self.cell, orders, self.held, None if trained.unproved else trained)
 
-    def over_entries(self, plain: Iterable[Lever]) -> dict[Lever, Magnitude]:
+    def over(self, entries: Mapping[str, Magnitude | None], plain: Iterable[Lever]) -> dict[Lever, Magnitude]:
         """Where to start with rates of plain gradients: those found over the largest gradient entries."""
-        sizes = {lever: self.entries.get(lever.path) for lever in plain if lever in self.levers}
-        solved = {lever: m for lever, m in self.levers.items() if lever.attribute not in (EPSILON, DECAY)}
-        return solved | {lever: self.levers[lever] / entry for lever, entry in sizes.items() if entry}
+        sizes = {lever: entries.get(lever.path) for lever in plain if lever in self.levers}
+        return self.levers | {lever: self.levers[lever] / entry for lever, entry in sizes.items() if entry}
 
     def _improve(self, training: Training) -> bool:
         """One round. Sizes that still grow from copy to copy say nothing of rates until what lets them is lowered."""
@@ -364,14 +387,6 @@ class _Solver(Views):
         return moved
 
     # ---- what follows from the rest ----------------------------------------------------------
-    def _end(self, training: Training) -> None:
-        """What follows from the limit's gradient entries, or where training would go otherwise with that, from the
-        smallest on the way there.
-        """
-        self._follow(training.world, training.limit.gradient)
-        if train(self.world(), beyond_proof=True).limit.orders != training.limit.orders:
-            self._follow(training.world, {path: self._smallest(training, path) for path in training.world.weights})
-
     def _smallest(self, training: Training, path: str) -> Magnitude | None:
         """The smallest gradient entry of all steps that have one."""
         entries = (step.gradient[path] for step in training.steps)
