@@ -10,6 +10,7 @@ from scalec.calculus.structure import Structure
 from scalec.diagnostics import Reporter, did_you_mean
 from scalec.program.ops import Bias, Input, Linear, Output, Scale
 from scalec.program.program import Program, Region, Site, Tensor
+from scalec.resolve.vocabulary import RUN_SIZES
 from scalec.source import Span
 from scalec.symbolic import formula as f
 from scalec.symbolic.formula import Formula, FormulaError, Product, Sum, Symbol, exact, symbols
@@ -17,6 +18,15 @@ from scalec.symbolic.text import plain
 
 Sizes = dict[str, Fraction]
 LARGEST = 2**53  # of a size: beyond it a float no longer counts
+
+
+def _of_the_run(name: str) -> Iterator[str]:
+    if name in RUN_SIZES:
+        yield f"`{name}` is one where clauses read it and no `run` clause says what it is"
+
+
+def _tune(name: str) -> tuple[str, ...]:
+    return (f"`--tune {name}=...` sets what a `run` clause starts from",) if name in RUN_SIZES else ()
 
 
 def check_names(program: Program, given: Mapping[str, Fraction], spans: Mapping[str, Span], reporter: Reporter) -> None:
@@ -28,8 +38,8 @@ def check_names(program: Program, given: Mapping[str, Fraction], spans: Mapping[
                 codes.MISSING_SIZE,
                 f"network `{program.name}` has no dimension `{name}`",
                 spans.get(name),
-                notes=[f"its dimensions are {', '.join(program.dimension)}"],
-                helps=did_you_mean(name, program.dimension),
+                notes=[f"its dimensions are {', '.join(program.dimension)}", *_of_the_run(name)],
+                helps=_tune(name) or did_you_mean(name, program.dimension),
             )
         elif dimension.fixed is not None and dimension.fixed != value:
             reporter.report(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scalec.diagnostics import ScalecError
 from scalec.operands import Operands
 from scalec.pipeline import PlanRequest, check_rule, plan
 from scalec.plan.model import Plan
@@ -121,6 +122,15 @@ def test_a_circle_is_told() -> None:
 def test_what_a_rule_says_is_no_size_to_name() -> None:
     found = said(lambda: planned("run { batch = 5*N }", f"{SIZES},batch=3", "base N = 4, L = 1, M = 2, K = 1"))
     assert found == ["SC304 network `net` has no dimension `batch`"]
+
+
+def test_and_what_to_do_instead_is_told() -> None:
+    with pytest.raises(ScalecError) as raised:
+        planned("run { batch = 5*N }", f"{SIZES},batch=3", "base N = 4, L = 1, M = 2, K = 1")
+    [found] = raised.value.diagnostics
+    assert "`batch` is one where clauses read it and no `run` clause says what it is" in found.notes
+    assert found.helps == ("`--tune batch=...` sets what a `run` clause starts from",)
+    assert law(planned("run { batch = 5*N }", tune=("batch=80",)), "run.batch") == "N/base.N"
 
 
 # ---- what moves with the run -------------------------------------------------------------------
