@@ -120,7 +120,7 @@ def more(state: State, count: int, processes: int, file: Path) -> None:
     part = Part(date=datetime.now(UTC).date().isoformat(), commit=commit())
     try:
         retry(state.wrong, part.commit)
-        state.parts.append(part)
+        state.parts += [part] if count > 0 else []
         began = time.perf_counter()
         for tallies, finds in results(range(state.rounds, state.rounds + count), processes):
             state.tallies = {kind: state.tallies[kind].plus(tallies[kind]) for kind in ROUND}
