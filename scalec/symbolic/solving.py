@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import sympy  # type: ignore[import-untyped]
 
 HIGHEST = 4  # degree of an equation, in a root of its unknown that makes it a polynomial: more is not even expanded
-LONGEST = 64  # products that it may expand to
+LONGEST = 12  # products that it may expand to
 Solution = Mapping[Symbol, Formula]
 
 

@@ -126,8 +126,8 @@ def test_what_is_left_out_is_claimed_and_claims_are_broken(monkeypatch: pytest.M
     ended = list[around.Around]()
     run = training._run
 
-    def watched(world: World, beyond_proof: bool) -> tuple[training.Step, ...]:
-        steps = run(world, beyond_proof)
+    def watched(world: World, beyond_proof: bool, brief: bool) -> tuple[training.Step, ...]:
+        steps = run(world, beyond_proof, brief)
         last = steps[-1].forward.around
         assert last is not None
         ended.append(last)

@@ -16,8 +16,9 @@ from scalec.torch.terms import Term
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
-BATCHES = (4096, 16384, 65536)
-WIDTH, SEEDS, STEPS = 32, 3, 2
+LARGE = (4096, 16384, 65536)  # what samples share is larger by now than what is their own
+BATCHES = (256, 2048, 16384)
+WIDTH, STEPS = 32, 2
 
 
 def drawn(count: int, seed: int, size: int, classes: int, *, taught: bool) -> Batch:
@@ -28,29 +29,29 @@ def drawn(count: int, seed: int, size: int, classes: int, *, taught: bool) -> Ba
     return Batch(x, (x @ teacher).argmax(1) if taught else torch.randint(classes, (count,), generator=generator))
 
 
-def slopes(optimizer: str, *, taught: bool) -> dict[Term, float]:
+def slopes(optimizer: str, batches: tuple[int, ...], seeds: int, *, taught: bool) -> dict[Term, float]:
     """Of each term over the batch, where it is not zero."""
     trial = experiment(Case("width", "small_mlp", "zero_readout", optimizer, "N", (WIDTH,), seeds=1), steps=STEPS)
     [sizes] = trial.plan.sizes
     found: dict[Term, list[list[float]]] = {}
-    for seed in range(SEEDS):
-        for place, count in enumerate(BATCHES):
+    for seed in range(seeds):
+        for place, count in enumerate(batches):
             batch = drawn(count, seed, int(sizes["D"]), int(sizes["C"]), taught=taught)
             run = trial.emitted.build(sizes, seed=seed, lr=2**-5)
             for term, size in measure_terms(run, batch, steps=STEPS).items():
-                found.setdefault(term, [[0.0] * len(BATCHES) for _ in range(SEEDS)])[seed][place] = size
-    return {term: fit(BATCHES, sizes).slope for term, sizes in found.items() if all(min(row) > 0 for row in sizes)}
+                found.setdefault(term, [[0.0] * len(batches) for _ in range(seeds)])[seed][place] = size
+    return {term: fit(batches, sizes).slope for term, sizes in found.items() if all(min(row) > 0 for row in sizes)}
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_what_samples_share_does_not_fall(optimizer: str) -> None:
-    found = slopes(optimizer, taught=True)
+    found = slopes(optimizer, LARGE, 3, taught=True)
     assert len(found) > 15
     assert {str(term): slope for term, slope in found.items() if abs(slope) > 0.15} == {}
 
 
 def test_what_is_each_sample_s_own_falls() -> None:
-    found = slopes("sgd", taught=False)
+    found = slopes("sgd", BATCHES, 16, taught=False)
     assert found[Term("second", "init", 0)] == pytest.approx(0, abs=0.05)
-    assert found[Term("readout", "gradient", 0)] == pytest.approx(-1 / 2, abs=0.1)
-    assert found[Term("readout", "effective", 1)] == pytest.approx(-1 / 2, abs=0.1)
+    assert found[Term("readout", "gradient", 0)] == pytest.approx(-1 / 2, abs=0.15)
+    assert found[Term("readout", "effective", 1)] == pytest.approx(-1 / 2, abs=0.15)
