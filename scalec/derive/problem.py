@@ -120,6 +120,20 @@ class Problem:
             and (op.out in added or self.mixed(op) or _is_sum(made_by.get(op.x)))
         }  # fmt: skip
 
+    @cached_property
+    def plain_rates(self) -> tuple[Lever, ...]:
+        """The open rates that multiply a plain gradient."""
+        rates = (Lever(path, RATE) for path, rule in self.given.tensors.items() if rule.family == "sgd" and rule.lr)
+        return tuple(rate for rate in rates if rate in self.open)
+
+    @cached_property
+    def normalised(self) -> Problem:
+        """The problem with every entry of a gradient over its size, where a rate to solve for multiplies it."""
+        plain = {rate.path for rate in self.plain_rates}
+        tensors = {path: replace(rule, family="entrywise") if path in plain else rule
+                   for path, rule in self.given.tensors.items()}  # fmt: skip
+        return replace(self, given=replace(self.given, tensors=tensors)) if plain else self
+
     def mixed(self, op: Scale) -> Mix | None:
         """The sum over a replicated axis whose coefficients a site scales."""
         readers = self.structure.readers.get(op.out, ())

@@ -19,7 +19,7 @@ from scalec.check.report import Finding, Report
 from scalec.check.run import check
 from scalec.derive.conflict import Conflict, conflict
 from scalec.derive.problem import Change, Problem
-from scalec.derive.solve import RestlessError, Solution, normalised, solve
+from scalec.derive.solve import RestlessError, Solution, solve
 from scalec.derive.structural import changed, cost, freezing, lost, remedies, told
 from scalec.diagnostics import Reporter
 from scalec.source import Span
@@ -207,7 +207,7 @@ def _said(closest: Attempt, found: Conflict | None, goals: Sequence[str], span: 
 def _conflict(closest: Attempt, goals: Sequence[str], span: Span | None) -> Conflict | None:
     """Where plain gradients do not come to the limit for which their rates are right, that of normalised ones."""
     assert closest.solution is not None
-    found, alike = conflict(closest.problem, closest.solution, goals), normalised(closest.problem)
+    found, alike = conflict(closest.problem, closest.solution, goals), closest.problem.normalised
     if found or alike is closest.problem:
         return found
     conflicts = (conflict(alike, solution, goals) for solution in _solutions(alike, span, seen=False))

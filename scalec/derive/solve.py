@@ -67,7 +67,7 @@ def solve(problem: Problem, cell: Cell, *, seen: bool = False) -> Solution:
     training does not get there from the start, those are the laws all the same: what fails is seen with them.
     """
     capped = frozenset(problem.given.tensors) if seen else frozenset[str]()
-    alike, plain = normalised(problem), plain_rates(problem)
+    alike, plain = problem.normalised, problem.plain_rates
     first = _Solver(alike, cell, capped)
     if not plain:
         return first.run()
@@ -80,20 +80,6 @@ def solve(problem: Problem, cell: Cell, *, seen: bool = False) -> Solution:
         solution = found.at_rest(train(found.world(), beyond_proof=True))
         assert solution is not None
         return solution
-
-
-def plain_rates(problem: Problem) -> tuple[Lever, ...]:
-    """The open rates that multiply a plain gradient."""
-    rates = (Lever(path, RATE) for path, rule in problem.given.tensors.items() if rule.family == "sgd" and rule.lr)
-    return tuple(rate for rate in rates if rate in problem.open)
-
-
-def normalised(problem: Problem) -> Problem:
-    """The problem with every entry of a gradient over its size, where a rate to solve for multiplies it."""
-    plain = {rate.path for rate in plain_rates(problem)}
-    tensors = {path: replace(rule, family="entrywise") if path in plain else rule
-               for path, rule in problem.given.tensors.items()}  # fmt: skip
-    return replace(problem, given=replace(problem.given, tensors=tensors)) if plain else problem
 
 
 @dataclass

@@ -241,7 +241,8 @@ class _Planner:
         untrained = tuple(numbers)
         numbers |= {name: _default(symbol) for name, symbol in self.owners.run_symbols(owner.word).items()}
         decay = Word(self.owners.decay(owner.word), [])
-        choices = {"init.dist": Word("", []), "wd.kind": decay, "frozen": Word("no", []), "split": Word("no", [])}
+        choices = {"init.dist": Word("", []), "wd.kind": decay, "frozen": Word("no", [])}
+        choices["split"] = Word(words.UNSPLIT, [])
         seen = [_Values(numbers | {"scale": scale}, choices) for scale in scales.values()]
         for clause, use in clauses:
             if clause.around.owners is None or owner.word in clause.around.owners:

@@ -16,7 +16,7 @@ from scalec.plan.model import BatchedStep, Choice, OptimizerClass, Origin, Plann
 from scalec.plan.values import origin_of
 from scalec.resolve.optimizers import Batched, Optimizer
 from scalec.resolve.rules import Around, RuleClause
-from scalec.resolve.vocabulary import OWNER
+from scalec.resolve.vocabulary import OWNER, UNSPLIT
 from scalec.source import Span
 from scalec.symbolic import formula as f
 from scalec.symbolic.evaluate import to_formula, to_number
@@ -27,7 +27,6 @@ from scalec.syntax.printer import setting_text
 MOST_STEPS = 100
 FANS = ("fan_in", "fan_out")
 SIZE_IN = "size_in"
-UNSPLIT = "no"
 
 
 class Owners:

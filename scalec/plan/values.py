@@ -231,11 +231,6 @@ def _apply(number: Number, statement: nodes.Set, scope: Scope, origin: Origin, r
             number.multiply_law(scope.law(statement.value, reporter), origin)
 
 
-def law_of(law: nodes.LawDecl) -> Law:
-    cite = cite_text(law.cite) if law.cite else ""
-    return Law(law.name, expression_text(law.value), law.fitted, cite, law.span)
-
-
 def origin_of(clause: RuleClause, statement: nodes.Set | nodes.Solve) -> Origin:
     text = f"{clause_subject(clause.node)} {{ {statement_text(statement)} }}"
     names = [

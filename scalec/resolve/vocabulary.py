@@ -24,12 +24,13 @@ SITES = (
 INIT_WORDS = ("normal", "uniform", "zero", "ones")
 DECAY_WORDS = ("independent", "torch", "l2")
 HEADS = "heads"  # what the parts of a weight are called that belong to one head each
+UNSPLIT = "no"
 
 # attribute -> the words it may be set to with `=`; an empty tuple means a number
 TENSOR_ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "init": INIT_WORDS, "init.std": (), "init.mean": (), "init.dist": INIT_WORDS, "init.shared": ("expert",),
     "scale": (), "lr": (), "eps": (), "wd": (), "wd.kind": DECAY_WORDS,
-    "beta1": (), "beta2": (), "momentum": (), "frozen": ("yes", "no"), "split": (HEADS, "no"),
+    "beta1": (), "beta2": (), "momentum": (), "frozen": ("yes", "no"), "split": (HEADS, UNSPLIT),
 }  # fmt: skip
 
 OWNER = "optimizer"  # the attribute of a tensor whose word is a declared name
