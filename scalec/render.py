@@ -164,20 +164,23 @@ def _underline(mark: _Mark, line: str, first: int) -> str:
 # ---- characters ------------------------------------------------------------------------------
 def _shown(text: str) -> str:
     """Control characters, which could move the cursor or colour the terminal, become `\ufffd`."""
+    if text.isprintable():
+        return text
     return "".join("\ufffd" if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in text)
 
 
 def _cells(text: str) -> str:
     """A source line as it is shown: a tab is as many blanks as lead to its next stop."""
-    shown = ""
-    for char in text:
-        shown += " " * (TAB - _width(shown) % TAB) if char == "\t" else _shown(char)
+    first, *others = text.split("\t")
+    shown = _shown(first)
+    for other in others:
+        shown += " " * (TAB - _width(shown) % TAB) + _shown(other)
     return shown
 
 
 def _width(shown: str) -> int:
     """Columns of a terminal: two for a wide character, none for one that combines."""
-    return sum(_width_of(char) for char in shown)
+    return len(shown) if shown.isascii() else sum(_width_of(char) for char in shown)
 
 
 def _width_of(char: str) -> int:
