@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # One thread each: tests run side by side, and torch's threads wait for one another when cores are taken.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,10 +19,11 @@ from hypothesis import settings
 settings.register_profile("scalec", deadline=None, derandomize=True)
 settings.load_profile("scalec")
 
-IMPORTS_TORCH = re.compile(r"^(import|from) (torch|tests\.reference)\b", re.MULTILINE)
+IMPORTS_TORCH = re.compile(r"^(import|from) (torch|tests\.reference|bench\.truth)\b", re.MULTILINE)
 SLOW_MARKS = ("torch", "slow", "gpu")
 
-_unexpected_skips: list[str] = []
+_unexpected_skips = set[str]()
+_told_by_workers = set[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,21 +54,37 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail") and "gpu" not in report.keywords:
-        _unexpected_skips.append(report.nodeid)
+        _unexpected_skips.add(report.nodeid)
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.skipped:
-        _unexpected_skips.append(report.nodeid)
+        _unexpected_skips.add(report.nodeid)
+
+
+def _wrong(config: pytest.Config) -> set[str]:
+    """What makes a run that passed fail all the same: a skip under CI, torch imported under `--fast`."""
+    found = set[str]()
+    if os.environ.get("CI") == "true":
+        found |= {f"skipped, which CI does not allow: {test}" for test in _unexpected_skips}
+    if config.getoption("--fast") and "torch" in sys.modules:
+        found.add("a test of the fast set imported torch")
+    return found
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker saw what the process that gathers the reports did not."""
+    _told_by_workers.update(getattr(node, "workeroutput", {}).get("wrong", ()))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """A run that did not do what it says fails: a skip under CI, torch imported under `--fast`."""
-    if os.environ.get("CI") == "true" and _unexpected_skips:
+    """A run that did not do what it says fails."""
+    wrong = sorted(_wrong(session.config) | _told_by_workers)
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["wrong"] = wrong
+    elif wrong:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        print("\nskipped, which CI does not allow:", *sorted(_unexpected_skips), sep="\n  ")
-    if session.config.getoption("--fast") and "torch" in sys.modules:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        print("\na test of the fast set imported torch")
+        print("", *wrong, sep="\n")
     return (yield)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -45,11 +46,17 @@ def modules() -> dict[str, str]:
 
 def imports(module: str, text: str, known: frozenset[str]) -> Iterator[Import]:
     """Every import of `module`; `from scalec import source` is one of `scalec.source` if that is `known`."""
-    tree = ast.parse(text)
-    lazy = {id(node) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for node in ast.walk(f)}
-    for node in ast.walk(tree):
+    for node, lazy in _statements(ast.parse(text)):
         for name in _imported(node, known):
-            yield Import(module, name, id(node) in lazy, node.lineno)  # type: ignore[attr-defined]
+            yield Import(module, name, lazy, node.lineno)  # type: ignore[attr-defined]
+
+
+def _statements(node: ast.AST, lazy: bool = False) -> Iterator[tuple[ast.AST, bool]]:
+    """Every statement, and whether it is inside a function; expressions hold no imports and are not looked at."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child, lazy
+            yield from _statements(child, lazy or isinstance(child, ast.FunctionDef))
 
 
 def _imported(node: ast.AST, known: frozenset[str]) -> list[str]:
@@ -65,11 +72,16 @@ def _imported(node: ast.AST, known: frozenset[str]) -> list[str]:
             return []
 
 
-def words(module: str, text: str) -> Iterator[Word]:
+@cache
+def words(module: str, text: str) -> tuple[Word, ...]:
     """Every identifier and every string that is not a docstring."""
-    tree = ast.parse(text)
-    docstrings = {id(node) for node in _docstrings(tree)}
-    for node in ast.walk(tree):
+    return tuple(_words(module, ast.parse(text)))
+
+
+def _words(module: str, tree: ast.Module) -> Iterator[Word]:
+    docstrings = set[int]()
+    for node in ast.walk(tree):  # what holds a docstring comes before it
+        docstrings.update(id(constant) for constant in _docstrings(node))
         line = getattr(node, "lineno", 0)
         for name in _identifiers(node):
             yield Word(module, name, line, is_string=False)
@@ -77,13 +89,15 @@ def words(module: str, text: str) -> Iterator[Word]:
             yield Word(module, node.value, line, is_string=True)
 
 
-def _docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.Module(body=body) | ast.ClassDef(body=body) | ast.FunctionDef(body=body):
-                match body:
-                    case [ast.Expr(value=ast.Constant(value=str()) as constant), *_]:
-                        yield constant
+def _docstrings(node: ast.AST) -> list[ast.Constant]:
+    """The docstring of a module, a class or a function."""
+    if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+        return []
+    match node.body:
+        case [ast.Expr(value=ast.Constant(value=str()) as constant), *_]:
+            return [constant]
+        case _:
+            return []
 
 
 def _identifiers(node: ast.AST) -> list[str]:

@@ -47,6 +47,12 @@ def test_a_skip_fails_under_ci_with_workers(tmp_path: Path) -> None:
     assert run(tmp_path, SKIPPED, "-n", "2", ci=True)[0] == 1
 
 
+def test_a_skipped_file_fails_under_ci_with_workers(tmp_path: Path) -> None:
+    code, output = run(tmp_path, SKIPPED_FILE, "-n", "2", ci=True)
+    assert code == 1
+    assert "test_it.py" in output
+
+
 def test_an_expected_failure_is_not_a_skip(tmp_path: Path) -> None:
     assert run(tmp_path, XFAIL, ci=True)[0] == 0
 
@@ -64,3 +70,9 @@ def test_fast_leaves_out_what_is_marked_slow(tmp_path: Path) -> None:
 def test_fast_fails_when_a_test_imports_torch_after_all(tmp_path: Path) -> None:
     assert run(tmp_path, TORCH_INSIDE, "--fast")[0] == 1
     assert run(tmp_path, TORCH_INSIDE)[0] == 0
+
+
+def test_fast_fails_when_a_worker_imports_torch(tmp_path: Path) -> None:
+    code, output = run(tmp_path, TORCH_INSIDE, "--fast", "-n", "2")
+    assert code == 1
+    assert "imported torch" in output

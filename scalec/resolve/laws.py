@@ -39,7 +39,7 @@ def check_law(workspace: Workspace, law: nodes.LawDecl, unit: str, reporter: Rep
     return known
 
 
-def laws_named(workspace: Workspace, tree: object, unit: str, reporter: Reporter) -> tuple[nodes.LawDecl, ...]:
+def laws_named(workspace: Workspace, tree: nodes.Trees, unit: str, reporter: Reporter) -> tuple[nodes.LawDecl, ...]:
     """The laws that expressions, and `solves`, name in a file, and those that these name in turn, each once.
 
     Raises ScalecError where they are made of themselves, or too large.
@@ -50,7 +50,7 @@ def laws_named(workspace: Workspace, tree: object, unit: str, reporter: Reporter
 
 
 def _visit(
-    workspace: Workspace, tree: object, unit: str, reporter: Reporter,
+    workspace: Workspace, tree: nodes.Trees, unit: str, reporter: Reporter,
     found: dict[str, tuple[nodes.LawDecl, int]], above: tuple[nodes.LawDecl, ...],
 ) -> int:  # fmt: skip
     """Add what a tree names to what was found. Gives the size of the tree with all that in its place."""

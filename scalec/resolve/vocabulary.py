@@ -5,6 +5,8 @@ A typo is always an error, because every word is looked up here or in a declarat
 
 from __future__ import annotations
 
+from functools import cache
+
 SHAPE_CLASSES = ("matrix", "input", "output", "vector", "scalar")
 
 ROLES = (
@@ -54,6 +56,7 @@ RELATIVE_SIZES = (
 )  # fmt: skip
 
 
+@cache
 def with_wholes(roles: tuple[str, ...]) -> tuple[str, ...]:
     """Every dotted prefix of a role is a selector too: `attention.q` and `attention`."""
     found: dict[str, None] = {}

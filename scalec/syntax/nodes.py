@@ -7,7 +7,7 @@ tree and parsing it again gives an equal tree.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
@@ -384,13 +384,14 @@ class File(Node):
     comments: tuple[tuple[int, str], ...] = field(default=(), compare=False, repr=False)
 
 
-def names(node: object) -> Iterator[Name]:
+Trees = Node | tuple[object, ...]  # a tree, or several
+
+
+def names(node: Trees) -> Iterator[Name]:
     """Every name in the expressions of a tree, or of several."""
     if isinstance(node, Name):
         yield node
-    elif isinstance(node, tuple):
-        for item in node:
-            yield from names(item)
-    elif isinstance(node, Node):
-        for part in fields(node):
-            yield from names(getattr(node, part.name))
+        return
+    for part in node if isinstance(node, tuple) else vars(node).values():
+        if isinstance(part, Node | tuple):
+            yield from names(part)

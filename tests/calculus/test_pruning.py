@@ -39,6 +39,8 @@ rule routed extends deepseek_mssp for adam, adamw {
 }
 """
 LARGE = [
+    ("routed", "narrow", "adamw", "fine_grained"),
+    ("routed", "narrow_and_shared", "adamw", "fine_grained"),
     ("mup", "gpt", "adamw", "width"),
     ("mup", "llama", "adamw", "gqa_width"),
     ("spectral", "llama", "adamw", "gqa_width"),
@@ -47,8 +49,6 @@ LARGE = [
 ]
 CASES = [
     pytest.param("moe_mup", "moe_mlp", "sgd", "fine_grained"),
-    pytest.param("routed", "narrow", "adamw", "fine_grained"),
-    pytest.param("routed", "narrow_and_shared", "adamw", "fine_grained"),
     pytest.param("moe_mup", "narrow", "adamw", "fixed_experts"),
     *(pytest.param(*case, marks=pytest.mark.slow) for case in LARGE),
 ]
@@ -114,7 +114,7 @@ def test_orders_are_those_without_it(
     assert orders(pruned) == orders(unpruned)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 12))])
 def test_orders_of_networks_at_random(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pruned = checked(drawn(seed), "drawn", "net", "adam", "grows")
     keep_all(monkeypatch)
@@ -140,7 +140,13 @@ def test_what_is_left_out_is_claimed_and_claims_are_broken(monkeypatch: pytest.M
     assert any(one.refuted for one in ended)
 
 
-@pytest.mark.parametrize(("rule", "regime"), [("deepseek_mssp", "fine_grained"), ("moe_mup", "fixed_experts")])
+@pytest.mark.parametrize(
+    ("rule", "regime"),
+    [
+        pytest.param("moe_mup", "fixed_experts"),
+        pytest.param("deepseek_mssp", "fine_grained", marks=pytest.mark.slow),
+    ],
+)
 def test_narrow_experts_leave_few(rule: str, regime: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is multiplied by a weight, in a network of many narrow experts: hundreds of words could be told apart."""
     left, prune = list[int](), around.Around.prune
