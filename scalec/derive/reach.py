@@ -15,7 +15,7 @@ from scalec import catalogue as codes
 from scalec.calculus.forward import UnsupportedError
 from scalec.calculus.world import UnresolvedError
 from scalec.check.goals import DEFAULT
-from scalec.check.report import Finding, Report
+from scalec.check.report import Finding, Report, Verdict
 from scalec.check.run import check
 from scalec.derive.conflict import Conflict, conflict
 from scalec.derive.problem import Change, Problem
@@ -30,13 +30,17 @@ TRIES = 16  # sets of changes; with what a rule leaves open there are few
 
 @dataclass(frozen=True)
 class Attempt:
-    """The best that scale alone does after `changes`; `why`: what fails then, or that laws do not come to rest."""
+    """The best that scale alone does after `changes`.
+
+    `why`: what fails then, or that laws do not come to rest; `holds`: the default goals that are reached.
+    """
 
     changes: tuple[Change, ...]
     problem: Problem
     solution: Solution | None
     failing: tuple[Finding, ...]
     why: str = ""
+    holds: tuple[str, ...] = ()
 
     @property
     def reached(self) -> bool:
@@ -65,7 +69,7 @@ def reach(problem: Problem, goals: Sequence[str], span: Span | None = None) -> R
     if not reached:
         _out_of_reach(problem, (plain, *tried), goals, span)
     best, *others = sorted(reached, key=lambda attempt: cost(attempt.changes))
-    least = _least(best, plain, (*goals, *_held(plain)), span)
+    least = _least(best, (plain, *tried), (*goals, *plain.holds), span)
     return _found(least, (plain, least, *others, *(a for a in tried if not a.reached)))
 
 
@@ -79,7 +83,7 @@ def _attempt(problem: Problem, changes: tuple[Change, ...], goals: Sequence[str]
     """Scale alone, after changes."""
     after = changed(problem, changes)
     found = tuple(_judged(changes, after, goals, span))
-    if not found[-1].reached and not changes:
+    if not found[-1].reached and not changes and all(a.solution is None or a.solution.unseen for a in found):
         other = tuple(_judged(changes, after, goals, span, seen=True))
         found = other if other[-1].reached or found[0].solution is None else found
     return found[-1] if found[-1].reached else found[0]
@@ -92,13 +96,28 @@ def _judged(
     try:
         for solution in _solutions(problem, span, seen=seen):
             laws, trained = problem.scaling(solution.orders), solution.trained
-            report, solution = check(problem.program, laws, problem.regime, goals, known=trained), solution.alone
-            if report.verdict == "pass":
-                yield Attempt(changes, problem, solution, ())
+            report = check(problem.program, laws, problem.regime, (*goals, *DEFAULT), known=trained)
+            attempt = _attempted(changes, problem, solution.alone, report, goals)
+            yield attempt
+            if attempt.reached:
                 return
-            yield Attempt(changes, problem, solution, tuple(_errors(report)), _why(report))
     except RestlessError:
         yield Attempt(changes, problem, None, (), "laws do not come to rest")
+
+
+def _attempted(
+    changes: tuple[Change, ...], problem: Problem, solution: Solution, report: Report, goals: Sequence[str]
+) -> Attempt:  # fmt: skip
+    errors = tuple(f for f in report.findings if f.goal in goals and f.diagnostic.severity == "error")
+    holds = tuple(goal for goal in DEFAULT if report.verdicts[goal] == "pass")
+    return Attempt(changes, problem, solution, errors, _why(report.verdict_on(goals), errors), holds)
+
+
+def _why(verdict: Verdict, failing: Sequence[Finding]) -> str:
+    if not failing:
+        return "" if verdict == "pass" else verdict
+    more = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
+    return failing[0].diagnostic.message + more
 
 
 def _solutions(problem: Problem, span: Span | None, *, seen: bool) -> tuple[Solution, ...]:
@@ -115,23 +134,13 @@ def _solutions(problem: Problem, span: Span | None, *, seen: bool) -> tuple[Solu
     return tuple(found.values())
 
 
-def _errors(report: Report) -> Iterator[Finding]:
-    return (finding for finding in report.findings if finding.diagnostic.severity == "error")
-
-
-def _why(report: Report) -> str:
-    failing = [finding.diagnostic.message for finding in _errors(report)]
-    more = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
-    return failing[0] + more if failing else f"{report.verdict}"
-
-
 # ---- structural alternatives -----------------------------------------------------------------
 def _alternatives(plain: Attempt, goals: Sequence[str], span: Span | None) -> Iterator[Attempt]:
     """Changes that speak to what fails, the cheapest first; none may lose a default goal that was reached without.
 
     Once one is found, those already thought of are tried for comparison, and no further ones are built on them.
     """
-    wanted = (*goals, *_held(plain))
+    wanted = (*goals, *plain.holds)
     waiting = set(remedies(plain.problem, plain.failing))
     seen, found = set[frozenset[Change]](), False
     while waiting and len(seen) < TRIES:
@@ -147,25 +156,18 @@ def _alternatives(plain: Attempt, goals: Sequence[str], span: Span | None) -> It
             waiting |= {(*changes, *more) for more in remedies(attempt.problem, attempt.failing)}
 
 
-def _least(attempt: Attempt, plain: Attempt, wanted: Sequence[str], span: Span | None) -> Attempt:
+def _least(attempt: Attempt, tried: Sequence[Attempt], wanted: Sequence[str], span: Span | None) -> Attempt:
     """Without the changes that the goals do not need: what failed because something else did is not to be changed."""
-    for change in sorted(attempt.changes, key=lambda c: cost([c]), reverse=True) if attempt.reached else ():
-        fewer = _attempt(plain.problem, tuple(c for c in attempt.changes if c != change), wanted, span)
+    known = {frozenset(other.changes): other for other in tried}
+    for change in sorted(attempt.changes, key=lambda c: cost([c]), reverse=True):
+        left = tuple(c for c in attempt.changes if c != change)
+        fewer = known.get(frozenset(left)) or _attempt(tried[0].problem, left, wanted, span)
         attempt = fewer if fewer.reached else attempt
     return attempt
 
 
 def _key(changes: tuple[Change, ...]) -> list[tuple[str, ...]]:
     return [change.tensors for change in changes]
-
-
-def _held(plain: Attempt) -> tuple[str, ...]:
-    """The default goals that scale alone reaches."""
-    if plain.solution is None:
-        return ()
-    laws = plain.problem.scaling(plain.solution.orders)
-    report = check(plain.problem.program, laws, plain.problem.regime, DEFAULT)
-    return tuple(goal for goal in DEFAULT if report.verdicts[goal] == "pass")
 
 
 # ---- out of reach ----------------------------------------------------------------------------

@@ -15,10 +15,11 @@ from scalec.calculus.components import Component, sum_over
 from scalec.calculus.forward import Forward
 from scalec.calculus.observables import Carrier
 from scalec.calculus.structure import Weighted, inputs
-from scalec.calculus.training import Training, train
-from scalec.calculus.weights import Update, Weight
+from scalec.calculus.training import Step, Training, train
+from scalec.calculus.weights import Update
 from scalec.calculus.world import World
-from scalec.derive.problem import DECAY, EPSILON, FACTOR, INIT, RATE, Lever, Problem, marked
+from scalec.derive.follow import FOLLOWS, following, smallest
+from scalec.derive.problem import FACTOR, INIT, RATE, Lever, Problem, marked
 from scalec.derive.views import Views
 from scalec.program.ops import Linear, Scale
 from scalec.symbolic.dominance import Cell, Magnitude
@@ -43,12 +44,16 @@ class Held:
 
 @dataclass(frozen=True)
 class Solution:
-    """The orders of the open levers; `held` has no entry for a lever that nothing determines."""
+    """The orders of the open levers; `held` has no entry for a lever that nothing determines.
+
+    `unseen`: something was lowered for nothing but what shows nowhere before it; `trained`: with these laws, here.
+    """
 
     cell: Cell
     orders: Mapping[Lever, Order]
     held: Mapping[Lever, Held]
-    trained: Training | None = None  # with these laws, on this cell
+    unseen: bool = False
+    trained: Training | None = None
 
     @property
     def alone(self) -> Solution:
@@ -63,23 +68,16 @@ def solve(problem: Problem, cell: Cell, *, seen: bool = False) -> Solution:
     that only others read then learns less, and those need not be drawn smaller.
 
     Where a rate multiplies a plain gradient, every update hangs on all other rates. So it is first solved as if that
-    gradient were normalised, which has the same limit; the rate is then that one over the gradient entry. Where
-    training does not get there from the start, those are the laws all the same: what fails is seen with them.
+    gradient were normalised, which has the same limit; the rate is then that one over the largest gradient entry.
+    Where training does not get there from the start, nothing would: a larger rate is too large at the limit. So those
+    are the laws all the same, and what fails is seen with them.
     """
     capped = frozenset(problem.given.tensors) if seen else frozenset[str]()
-    alike, plain = problem.normalised, problem.plain_rates
-    first = _Solver(alike, cell, capped)
-    if not plain:
+    first = _Solver(problem.normalised, cell, capped)
+    if not problem.plain_rates:
         return first.run()
-    entries = {path: update.entry for path, update in first.settle().limit.updates.items()}
-    found = replace(first, problem=problem, levers=first.over(entries, plain), drawn=True)
-    try:
-        return replace(found, levers=dict(found.levers), held=dict(found.held)).run()
-    except RestlessError:
-        found.brief = False
-        solution = found.at_rest(train(found.world(), beyond_proof=True))
-        assert solution is not None
-        return solution
+    levers = first.over(first.settle().steps, problem.plain_rates)
+    return replace(first, problem=problem, levers=levers, found=True).run()
 
 
 @dataclass
@@ -87,7 +85,8 @@ class _Solver(Views):
     capped: frozenset[str]
     levers: dict[Lever, Magnitude] = field(default_factory=dict)
     held: dict[Lever, Held] = field(default_factory=dict)
-    drawn: bool = False  # inits and factors are found already
+    found: bool = False  # nothing is left to search for but what follows
+    unseen: bool = False
     brief: bool = True  # a round stops training where nothing seems to change any more
 
     def run(self) -> Solution:
@@ -107,7 +106,10 @@ class _Solver(Views):
                 break
             seen.add(state)
             training = train(self.world(), beyond_proof=True, brief=self.brief)
+            if self.found:
+                return training
             if not self._improve(training):
+                self.unseen = self._unseen(training.limit.forward)
                 return training
         raise RestlessError
 
@@ -116,25 +118,31 @@ class _Solver(Views):
         smallest on the way there. None where a round stopped too early to tell: the next ones do not.
         """
         searched = dict(self.levers)
-        self._follow(training.world, training.limit.gradient)
+        self._take(following(self.problem, training.world, training.limit.gradient))
         trained = train(self.world(), beyond_proof=True)
         if trained.limit.orders != training.limit.orders:
             if self.brief:
                 self.levers, self.brief = searched, False
                 return None
-            self._follow(training.world, {path: self._smallest(training, path) for path in training.world.weights})
+            self._take(following(self.problem, training.world, smallest(training)))
         orders = {lever: m.order for lever, m in self.levers.items()}
-        return Solution(self.cell, orders, self.held, None if trained.unproved else trained)
+        return Solution(self.cell, orders, self.held, self.unseen, None if trained.unproved else trained)
 
-    def over(self, entries: Mapping[str, Magnitude | None], plain: Iterable[Lever]) -> dict[Lever, Magnitude]:
-        """Where to start with rates of plain gradients: those found over the largest gradient entries."""
-        sizes = {lever: entries.get(lever.path) for lever in plain if lever in self.levers}
+    def _take(self, found: Mapping[Lever, Magnitude]) -> None:
+        self.levers |= found
+        self.held |= {lever: Held(FOLLOWS[lever.attribute], lever.path) for lever in found}
+
+    def over(self, steps: Iterable[Step], plain: Iterable[Lever]) -> dict[Lever, Magnitude]:
+        """The rates of plain gradients: those found over the largest gradient entries of all steps."""
+        passed = [step.gradient for step in steps]
+        sizes = {lever: self.cell.largest(filter(None, (entries[lever.path] for entries in passed)))
+                 for lever in plain if lever in self.levers}  # fmt: skip
         return self.levers | {lever: self.levers[lever] / entry for lever, entry in sizes.items() if entry}
 
     def _improve(self, training: Training) -> bool:
         """One round. Sizes that still grow from copy to copy say nothing of rates until what lets them is lowered."""
         first, limit, growing = training.steps[0].forward, training.limit.forward, training.limit.growing
-        if growing and not self.drawn and self._lower(first, limit, growing):
+        if growing and self._lower(first, limit, growing):
             return True
         if self._jointly(training):
             return True
@@ -142,7 +150,12 @@ class _Solver(Views):
             return True
         if self._rates(limit):
             return True
-        return not self.drawn and (self._lower(first, limit) or self._to_the_sum(first) or self._cap(limit))
+        return self._lower(first, limit) or self._to_the_sum(first) or self._cap(limit)
+
+    def _unseen(self, limit: Forward) -> bool:
+        """Whether a draw was lowered for nothing but what shows nowhere before it, or a factor for anything."""
+        lowered = [lever for lever, why in self.held.items() if why.term in ("propagating", "total")]
+        return any(lever.attribute == FACTOR or self.first_seen(limit, lever.path) for lever in lowered)
 
     # ---- levers ------------------------------------------------------------------------------
     def world(self) -> World:
@@ -181,13 +194,14 @@ class _Solver(Views):
         First each update by itself, then all at once: what reads the work of other updates has less to do.
         """
         for _ in range(ROUNDS):
-            if not self._rates(self._first_order()[1]):
+            first, after = self._first_order()
+            if not self._rates(after):
                 break
         for _ in range(ROUNDS):
-            first, after = self._first_order()
             full = Forward(first.world, after.updates).run()
             if not (self._lower(first, full, rates=True) or (full.growing and self._cap(after))):
                 return
+            first, after = self._first_order()
         raise RestlessError
 
     def _first_order(self) -> tuple[Forward, Forward]:
@@ -259,7 +273,7 @@ class _Solver(Views):
             lever: m.order * Order.of({marks[lever]: 1} if lever in marks else {}) for lever, m in self.levers.items()
         }
         world = World(self.problem.structure, self.problem.scaling(laws), Cell(regime, self.cell.rays))
-        steps = train(world, beyond_proof=True).steps
+        steps = train(world, beyond_proof=True, brief=self.brief).steps
         terms = {lever: top for lever in marks if (top := self._shows(steps[index].forward, lever.path)[1])}
         names = [marks[lever] for lever in terms]
         columns = [[top.order.order.exponent(name) for top in terms.values()] for name in names]
@@ -371,34 +385,3 @@ class _Solver(Views):
                 root = forward.world.copies(repeat).count.root
                 moved |= self._move(Lever(op.site, FACTOR), root, Held("total", repeat.out))
         return moved
-
-    # ---- what follows from the rest ----------------------------------------------------------
-    def _smallest(self, training: Training, path: str) -> Magnitude | None:
-        """The smallest gradient entry of all steps that have one."""
-        entries = (step.gradient[path] for step in training.steps)
-        largest = self.cell.largest(entry.inverse for entry in entries if entry)
-        return largest and largest.inverse
-
-    def _follow(self, world: World, entries: Mapping[str, Magnitude | None]) -> None:
-        """Epsilon is the gradient entry; decay is what leaves a step the same part of a weight at every size."""
-        for path, weight in world.weights.items():
-            entry = entries[path]
-            if self.open(path, EPSILON):
-                self.levers[Lever(path, EPSILON)] = entry or self.cell.one
-                self.held[Lever(path, EPSILON)] = Held("gradient", path)
-            if self.open(path, DECAY) and weight.lr is not None:
-                self.levers[Lever(path, DECAY)] = self._decay(path, weight, entry)
-                self.held[Lever(path, DECAY)] = Held("decay", path)
-
-    def _decay(self, path: str, weight: Weight, entry: Magnitude | None) -> Magnitude:
-        """Per step `lr * wd`, or `wd` where it is independent; in a normalised gradient, the share of the entry."""
-        rule = self.problem.given.tensors[path]
-        assert weight.lr is not None
-        match rule.decay:
-            case "independent" | "none":
-                return self.cell.one
-            case "l2" if rule.family != "sgd":
-                sigma = weight.uses[0].sigma
-                return entry / sigma * weight.uses[0].scale if entry and sigma else self.cell.one
-            case _:
-                return weight.lr.inverse

@@ -82,3 +82,20 @@ class Views:
         for name in values if forward.growing else ():
             found = found * self.cell.larger(self.cell.one, size(self.cell, forward.values[name]) or self.cell.one)
         return found
+
+    def first_seen(self, forward: Forward, path: str) -> bool:
+        """Whether what a weight learned from others, as large as it is at its output, shows nowhere before that."""
+        carrier = Carrier(forward)
+        for op in (op for op in self.operations if op.tensor == path):
+            there = carrier.reached(op, "propagating")
+            causes = self.causes(there.values())
+            if any(not there.keys() & carrier.acts(cause).keys() for cause in causes):
+                return False
+        return True
+
+    def causes(self, vectors: Iterable[Vector]) -> Iterator[Weighted]:
+        """The weights whose updates make vectors as large as they are."""
+        made = tuple(c for vector in vectors for c in vector)
+        top = self.top([made])
+        causes = {c.cause for c in made if top and c.order.ties(top.order)}
+        return (op for op in self.operations if op.tensor in causes)
