@@ -15,11 +15,11 @@ from scalec.derive.clauses import canonical
 from scalec.derive.given import problem_of
 from scalec.derive.reach import reach
 from scalec.derive.write import body_lines
-from scalec.diagnostics import Reporter
+from scalec.diagnostics import Reporter, ScalecError
 from scalec.program.lower import lower
 from scalec.program.program import Program
 from scalec.resolve.goals import resolve_goal
-from scalec.resolve.load import Found, Kind, Workspace, load_standard, standard_files
+from scalec.resolve.load import Found, Kind, Workspace, Written, load_standard, standard_files
 from scalec.resolve.networks import resolve_network
 from scalec.resolve.optimizers import Optimizer, resolve_optimizer
 from scalec.resolve.regimes import RegimeDef, find_regime
@@ -144,10 +144,26 @@ class Chooser:
         for found in reversed(tuple(self._ancestry(home, rule))):
             if isinstance(found.declaration, nodes.Derived):
                 unit = home.units[found.unit]
-                written = self._derived(Workspace(found.unit, home.units), found.declaration, team)
+                written = self._written(replace(home, main=found.unit), found.declaration, team)
                 own = {**unit.own, ("rule", found.declaration.name): written}
-                home = Workspace(home.main, {**home.units, found.unit: replace(unit, own=own)})
+                home = replace(home, units={**home.units, found.unit: replace(unit, own=own)})
         return home
+
+    def _written(self, home: Workspace, derived: nodes.Derived, team: tuple[str, ...]) -> nodes.RuleDecl:
+        """What was found when it was first asked for, a rule or why there is none. Raises ScalecError."""
+        key = home.main, derived.name, team
+        if key not in home.written:
+            own, rule = Reporter(), None
+            try:
+                rule = Chooser(home, own)._derived(home, derived, team)
+            except ScalecError as error:
+                own.diagnostics = list(error.diagnostics)
+            home.written[key] = Written(rule, tuple(own.diagnostics))
+        found = home.written[key]
+        self.reporter.take(found.said)
+        if found.rule is None:
+            raise ScalecError(found.said)
+        return found.rule
 
     def _derived(self, home: Workspace, derived: nodes.Derived, team: tuple[str, ...]) -> nodes.RuleDecl:
         """`rule mine = derive ...` for a team that it is for; several regimes make a section each."""

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from scalec import catalogue as codes
-from scalec.diagnostics import Reporter, ScalecError, did_you_mean
+from scalec.diagnostics import Diagnostic, Reporter, ScalecError, did_you_mean
 from scalec.resources import data_folder
 from scalec.source import Source, Span
 from scalec.syntax import nodes
@@ -89,12 +89,23 @@ def _parents(declaration: Named) -> Iterator[str]:
             pass
 
 
+class Written(NamedTuple):
+    """What a derived rule was found to be, None where there is none, and what was said on the way."""
+
+    rule: nodes.RuleDecl | None
+    said: tuple[Diagnostic, ...]
+
+
 @dataclass(frozen=True)
 class Workspace:
-    """The file under work (`main`) and all that it sees, by key."""
+    """The file under work (`main`) and all that it sees, by key.
+
+    `written`: the derived rules that were asked for, by file, name and optimizers. Each is worked out once.
+    """
 
     main: str
     units: Mapping[str, Unit] = field(hash=False)
+    written: dict[tuple[str, str, tuple[str, ...]], Written] = field(default_factory=dict, repr=False, compare=False)
     _seen: dict[tuple[Kind, str], dict[str, tuple[Found, ...]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

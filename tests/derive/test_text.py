@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from scalec.derive.express import Place, laws
+from scalec.derive.problem import Problem
+from scalec.derive.reach import Reached, reach
 from scalec.deriving import Asked, derive_rule
 from scalec.operands import Operands
 from scalec.pipeline import run_checks
@@ -62,6 +64,32 @@ def test_the_text_uses_the_file_that_it_was_derived_from(tmp_path: Path) -> None
     assert 'use "./mixed.scale"' in text
     assert "site residual { scale ~ 1/depth }" in text
     assert_stands_alone(text, tmp_path)
+
+
+def test_a_rule_of_a_file_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many checks there are, of it or of what extends it; for other optimizers it is another rule."""
+    asked: list[tuple[str, ...]] = []
+
+    def counted(problem: Problem, *more: object) -> Reached:
+        asked.append(tuple(dict.fromkeys(problem.owners.values())))
+        return reach(problem, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("scalec.operands.reach", counted)
+    workspace = load_text(f"""{PACKS}
+rule mine = derive maximal_update for sgd, adam on mlp under width
+rule tuned extends mine {{ tensor readout {{ lr *= 2 }} }}
+rule none = derive nontrivial for adam on mlp under width keep still
+rule still {{ tensor * {{ frozen = yes }} }}
+check mine on mlp for sgd, adam under width {{ expect maximal_update }}
+check tuned on mlp for sgd under width {{ expect maximal_update }}
+check none on mlp for adam under width {{ expect nontrivial }}
+check none on mlp for adam under width {{ expect stable_init }}
+""", "t.scale")  # fmt: skip
+    *good, one, other = run_checks(workspace)
+    assert [run.diagnostics for run in good] == [(), (), ()]
+    assert one.diagnostics
+    assert one.diagnostics == other.diagnostics
+    assert asked == [("sgd",), ("adam",), ()]
 
 
 def test_a_text_that_does_not_is_seen() -> None:
