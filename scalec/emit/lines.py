@@ -7,9 +7,10 @@ them are the same; work is linear in tensors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scalec.emit.columns import columns, formula_text, plain_number
+from scalec.emit.short import Short
 from scalec.plan.model import Choice, Plan, PlannedTensor, Quantity
 from scalec.symbolic.formula import as_number, symbol
 
@@ -44,7 +45,8 @@ def blocks(
     spelled: Callable[[Quantity], str] = formula_text,
 ) -> tuple[Block, ...]:
     """Tensors that agree, then the sites that are scaled at all, in order of their first."""
-    cells = Cells(plan, shown, spelled)
+    short = Short(plan)
+    cells = Cells(plan, shown, lambda quantity: spelled(replace(quantity, formula=short.formula(quantity.formula))))
     found: dict[tuple[Line, ...], list[str]] = {}
     for t in plan.tensors:
         found.setdefault(cells.tensor(t), []).append(t.tensor.path)
@@ -132,7 +134,8 @@ def footer(plan: Plan) -> list[str]:
         if isinstance(value, Choice):
             shown = value.word
         else:
-            shown = ", ".join(dict.fromkeys(f"{plan.value(value, s):.6g}" for s in sizes)) or formula_text(value)
+            shown = ", ".join(dict.fromkeys(f"{plan.value(value, s):.6g}" for s in sizes))
+            shown = shown or formula_text(Short(plan).quantity(value))
             shown += FIT if plan.fits(value) else ""
         lines.append(f"run.{name} = {shown}")
     return [*lines, *(f"empirical, not proved: {law.text}" for law in plan.fitted), *plan.sources]

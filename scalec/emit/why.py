@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, did_you_mean
 from scalec.emit.columns import columns, formula_text, headings
+from scalec.emit.short import Short
 from scalec.plan.model import Choice, Origin, Plan, Quantity
 from scalec.plan.select import parameter_pattern
-from scalec.symbolic.formula import UNIT
+from scalec.symbolic.formula import UNIT, evaluate, symbols
 from scalec.symbolic.text import plain
 
 Said = Quantity | Choice
@@ -58,18 +59,37 @@ def _explain(plan: Plan, title: str, value: Said) -> Iterator[str]:
     if isinstance(value, Choice):
         yield f"{title} = {value.word}"
     else:
-        yield f"{title} = {formula_text(value)}"
-        for heading, sizes in zip(headings(plan), columns(plan), strict=True):
-            numbers = " to ".join(f"{number:.6g}" for number in plan.values(value, sizes))
-            yield f"  at {heading}: {numbers}"
-        if value.law != UNIT:
-            yield f"  at the base: {plain(value.anchor)}, and from there: {plain(value.law)}"
+        yield from _number(plan, title, value)
     yield from _clauses("by", value.origins)
     if not value.origins:
         yield "  by default"
     yield from _clauses("over", value.losers)
     if isinstance(value, Quantity) and (fits := plan.fits(value)):
         yield f"  empirical: {', '.join(law.name for law in fits)}, fitted and not proved"
+
+
+def _number(plan: Plan, title: str, value: Quantity) -> Iterator[str]:
+    """Its formula, its values, how it moves, and what words in these stand for."""
+    short = Short(plan)
+    said = short.quantity(value)
+    yield f"{title} = {formula_text(said)}"
+    for heading, sizes in zip(headings(plan), columns(plan), strict=True):
+        numbers = " to ".join(f"{number:.6g}" for number in plan.values(value, sizes))
+        yield f"  at {heading}: {numbers}"
+    if value.law != UNIT:
+        yield f"  at the base: {_at_base(plan, value, said)}, and from there: {plain(said.law)}"
+    for name, count in short.meant((said.formula, said.anchor, said.law)).items():
+        yield f"  {name} = {plain(count)}"
+        for heading, sizes in zip(headings(plan), columns(plan), strict=True):
+            yield f"    at {heading}: {evaluate(count, plan.environment(sizes)):.0f}"
+
+
+def _at_base(plan: Plan, value: Quantity, said: Quantity) -> str:
+    """Its formula there; where that is one of sizes alone and all are known, the number too."""
+    read = symbols(value.anchor)
+    if not read or any(s.kind != "base" or s.name not in plan.base for s in read):
+        return plain(said.anchor)
+    return f"{evaluate(value.anchor, plan.environment(plan.base)):.6g} = {plain(said.anchor)}"
 
 
 def _sources(plan: Plan, values: Iterable[Said]) -> Iterator[str]:
