@@ -309,6 +309,10 @@ def few_vectors(sizes: Mapping[str, Fraction], seed: int) -> Batch:
 DATA = {
     "lora_mlp": few_vectors,
     "sparse_mlp": few_vectors,
+    "lora_moe": few_vectors,
+    "sparse_moe": few_vectors,
+    "lora_conv": image_batch,
+    "sparse_conv": image_batch,
     "soft_moe": few_vectors,
     "half_moe": few_vectors,
     "tiny_dit": guided_batch,

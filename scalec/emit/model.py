@@ -32,7 +32,7 @@ def model_text(plan: Plan, sizes: Mapping[str, Fraction], stamp: Stamp, reporter
     library.define("Model", main)
     parts = [_config(plan, sizes, reporter), library.text(), _initial(plan), CLAIM, _init_weights(plan)]
     parts += [*_frozen(plan), _build(plan)]
-    for call, helper in (("waves(", WAVES), ("whole(", WHOLE)):
+    for call, helper in (("waves(", WAVES), ("whole(", WHOLE), ("draw(", DRAW)):
         if any(call in part for part in parts):
             parts.insert(1, helper)
     parts += [BALANCING[word] for word in sorted(balancing(plan))]
@@ -179,6 +179,12 @@ WHOLE = '''def whole(a: int, b: int) -> int:
     if a % b:
         raise ValueError(f"{a} is not divisible by {b}: choose other sizes")
     return a // b'''
+
+
+DRAW = '''def draw(mask: Tensor, density: float, generator: torch.Generator) -> None:
+    """Each entry is inside with the chance `density`."""
+    chances = torch.rand(mask.shape, generator=generator, device="cpu")
+    mask.copy_(chances < density)'''
 
 
 WAVES = '''def waves(t: Tensor, pairs: int) -> Tensor:
@@ -329,7 +335,7 @@ UNIFORM = """        if row.get("uniform"):
 MASKS = """
     masks = torch.Generator().manual_seed(MASK_SEED)
     for module in model.modules():
-        if isinstance(module, SparseLinear):
+        if hasattr(module, "draw_mask"):
             module.draw_mask(masks)"""
 
 BIASES = """

@@ -135,12 +135,14 @@ class Block:
         """Add a tensor and give its path: the block's own for its `weight`, else `block.local`.
 
         `stack`: an axis whose copies lie in one parameter, named `local`. `relative`: sizes of this tensor beside
-        the block's; `stored`: its module, if not called as the path is.
+        the block's; `stored`: its module (of a stack the parameter itself), if not called as the path is.
         """
         path = self.path if local == "weight" else f"{self.path}.{local}"
         stacked = () if stack is None else (stack,)
-        parameter = _parameter(local, layout) if stack is None else local
-        name = f"{stored}.weight" if stored else f"{self.stored}.{parameter}"
+        if stack is None:
+            name = f"{stored}.weight" if stored else f"{self.stored}.{_parameter(local, layout)}"
+        else:
+            name = stored or f"{self.stored}.{local}"
         self.builder.tensors.append(
             Tensor(
                 path,
@@ -168,19 +170,25 @@ class Block:
         role: str,
         local: str,
         *,
+        sides: tuple[Formula, ...] | None = None,
+        stack: Axis | None = None,
         relative: Mapping[str, Formula] = NONE,
         stored: str | None = None,
         parts: Parts | None = None,
     ) -> Value:
-        """A dense weight without bias: `out = W x`; of its entries a modifier may keep some at 0."""
+        """A dense weight without bias: `out = W x`; of its entries a modifier may keep some at 0.
+
+        `sides`: those that its rows are stored with, where that is not one side as long as `x`.
+        """
         self.builder.dense.setdefault(role)
         tensor = self.tensor(
             local,
             role,
             fan_in=x.width,
             fan_out=fan_out,
-            shape=(fan_out, x.width),
+            shape=(fan_out, *(sides or (x.width,))),
             layout="out_in",
+            stack=stack,
             density=self.builder.density(role),
             relative=relative,
             stored=stored,

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scalec.calculus.structure import Structure, inputs
-from scalec.program.ops import Broadcast, Elementwise, Linear, Mix, Multiply, Operation, Scale, Share, Softmax
+from scalec.program.ops import Add, Broadcast, Elementwise, Linear, Mix, Multiply, Operation, Scale, Share, Softmax
 from scalec.symbolic.formula import Formula
 
 FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -126,6 +126,8 @@ class Inside:
                 return FUNCTIONS[function.name](v[x])
             case Multiply(_, x, y):
                 return v[x] * v[y]
+            case Add(_, xs):
+                return torch.stack([v[x] for x in xs]).sum(0)
             case Softmax(_, x, count):
                 return v[x].masked_fill(~self._among(count, v[x]), -torch.inf).softmax(1)
             case Share(_, x, count):

@@ -70,20 +70,28 @@ class Probe:
         """The weight's gradient where the weight takes part at all."""
         gradient = self.weight.grad
         whole = torch.zeros_like(self.weight) if gradient is None else gradient
-        mask = dict(self.module.named_buffers(recurse=False)).get("mask")
-        return whole if mask is None else whole[mask]
+        return whole if self.mask is None else whole[self.mask]
+
+    @property
+    def mask(self) -> Tensor | None:
+        """The entries that are ever other than 0, None where that is all of them."""
+        return dict(self.module.named_buffers(recurse=False)).get(f"{self.local}_mask")
+
+    def kept(self, weight: Tensor) -> Tensor:
+        """What takes part of other weights in its place."""
+        return weight if self.mask is None else weight * self.mask
 
     def transposed(self, weight: Tensor, d: Tensor) -> Tensor:
         """What a map with other weights sends back, for each of its copies: [rows, copies, width]; of one whose
         output coordinates are the copies their sum, [rows, width]."""
-        return self.factor * torch.einsum("rco,coi->rci" if self.stacked else "rc,ci->ri", d, weight)
+        return self.factor * torch.einsum("rco,coi->rci" if self.stacked else "rc,ci->ri", d, self.kept(weight))
 
     def apply(self, weight: Tensor, x: Tensor | None) -> Tensor:
         """The operation with other weights; `None` is a table that is read by position: its rows."""
         if x is None:
             return self.factor * weight
         if self.stacked:
-            return self.factor * torch.einsum("rci,coi->rco", x, weight)
+            return self.factor * torch.einsum("rci,coi->rco", x, self.kept(weight))
         if self.tied:
             return self.factor * x @ weight.T
         others = {name: torch.zeros_like(p) for name, p in self.module.named_parameters()}

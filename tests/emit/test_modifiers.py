@@ -27,7 +27,7 @@ def build(emitted: Emitted, seed: int = 0, **sizes: float) -> Any:
 
 
 def masks(model: Any) -> dict[str, Tensor]:
-    return {name.removesuffix(".mask"): mask for name, mask in model.named_buffers()}
+    return {name.removesuffix(".weight_mask"): mask for name, mask in model.named_buffers()}
 
 
 def tokens() -> Tensor:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from scalec.emit.blocks.layers import call, matrix
 from scalec.emit.blocks.mlp import bent, feed_forward
+from scalec.emit.blocks.modifiers import adapter_of
 from scalec.emit.blocks.sequence import Emitter
-from scalec.emit.modules import Expr, ModuleWriter
+from scalec.emit.modules import Expr, ModuleWriter, statement
 from scalec.program.program import Region
+from scalec.symbolic.formula import UNIT
 
 # What becomes of the scores: of the highest ones (`top`), or of all before some are chosen.
 GATES = {
@@ -49,26 +53,68 @@ def _moe(w: ModuleWriter, region: Region, x: Expr) -> Expr:
 def _experts(m: ModuleWriter, region: Region) -> list[str]:
     """The experts' parameters; how one bends what its matrices make of the input, and all ways to run them."""
     into = [local for local in ("gate", "up") if local in dict(region.tensors)]
-    factors = {local: _stack(m, region, local) for local in (*into, "down")}
+    stacks = {local: _stack(m, region, local) for local in (*into, "down")}
+    factors = {local: stack.factor for local, stack in stacks.items()}
     hidden = [Expr(factors[local] + local) for local in reversed(into)]
     bends = bent(str(region.option("act")), hidden[0], hidden[1] if len(into) > 1 else None)
+    names, down = ", ".join(into), stacks["down"].read
+    unbound = ", ".join(f"{stack.read}.unbind()" for stack in stacks.values())
     text = WAYS.format(
         act=factors["down"] + (bends.factor if factors["down"] else bends.text),
         typed=", ".join(f"{local}: Tensor" for local in into),
-        names=", ".join(into),
+        names=names,
         into=", ".join(f"F.linear(x, {local})" for local in into),
-        unbound=", ".join(f"self.{local}.unbind()" for local in (*into, "down")),
-        dense="\n".join(f"        {n} = F.linear(x, self.{n}.flatten(0, 1))" for n in into),
-        grouped="\n".join(f"        {n} = F.grouped_mm(rows, self.{n}.mT.to(x.dtype), offs=ends)" for n in into),
+        each=_indented(f"return list(zip({unbound}, strict=True))"),
+        dense=_indented(*(f"{n} = F.linear(x, {stacks[n].read}.flatten(0, 1))" for n in into)),
+        last=_indented(f"return F.linear(hidden.flatten(1), {down}.transpose(0, 1).flatten(1))"),
+        grouped=_indented(
+            *(f"{n} = F.grouped_mm(rows, {stacks[n].read}.mT.to(x.dtype), offs=ends)" for n in into),
+            f"out = F.grouped_mm(self.act({names}), {down}.mT.to(x.dtype), offs=ends)",
+        ),
     )
-    return text.splitlines()
+    masked = [local for stack in stacks.values() for local in stack.masked]
+    drawn = DRAW_MASKS + "".join(DRAWN.format(local) for local in masked) if masked else ""
+    return [*drawn.splitlines(), *(line for stack in stacks.values() for line in stack.methods), *text.splitlines()]
 
 
-def _stack(m: ModuleWriter, region: Region, local: str) -> str:
-    """One parameter for all experts, and the factor in front of it."""
+def _indented(*lines: str) -> str:
+    """Statements of a method."""
+    return "\n".join(f"        {part}" for line in lines for part in statement(line, 8))
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A weight of all experts: what reads it, the factor in front of it, the methods that this takes, its masks."""
+
+    read: str
+    factor: str
+    methods: list[str] = field(default_factory=list)
+    masked: list[str] = field(default_factory=list)
+
+
+def _stack(m: ModuleWriter, region: Region, local: str) -> Stack:
+    """One parameter for all experts; an adapter is added to it, so that inputs of any expert meet one weight."""
+    lora, stored = adapter_of(region, local), local.replace(".", "_")
     sides = ", ".join(map(m.whole, m.tensor(region, local).shape))
-    m.attribute(local, f"nn.Parameter(torch.empty(self.experts, {sides}))")
-    return m.tensor_factor(region, local, f"{local}_scale")
+    parameter = m.attribute(stored, f"nn.Parameter(torch.empty(self.experts, {sides}))")
+    factor = m.tensor_factor(region, local, f"{stored}_scale")
+    density, read, masked = m.tensor(region, local).density, parameter, list[str]()
+    if density != UNIT:
+        m.attribute(f"{stored}_density", m.number(density))
+        m.init += [f"mask = torch.ones_like({parameter}, dtype=torch.bool)"]
+        m.init += [f'self.register_buffer("{stored}_mask", mask)']
+        read, masked = f"{parameter} * {parameter}_mask", [stored]
+    if lora is None:
+        if not masked:
+            return Stack(read, factor)
+        return Stack(
+            f"self.{stored}_kept()", factor, KEPT.format(stored, _indented(f"return {read}")).splitlines(), masked
+        )
+    a, b = (_stack(m, region, f"{lora}.{part}") for part in "ab")
+    scale = m.site_factor(region, lora, f"{stored}_lora_scale") + b.factor + a.factor
+    added = _indented(f"return {factor}{read} + {scale}({b.read} @ {a.read})")
+    methods = [*a.methods, *b.methods, *ADAPTED.format(stored, added).splitlines()]
+    return Stack(f"self.{stored}_adapted()", "", methods, [*masked, *a.masked, *b.masked])
 
 
 def _route(m: ModuleWriter, region: Region) -> list[str]:
@@ -132,9 +178,8 @@ PATH = '''
         if self.active == self.experts:
             return "dense"
         compiling, dtype = torch.compiler.is_compiling(), self.product_dtype(x)
-        known = dtype == torch.bfloat16 or (
-            dtype == torch.float32 and x.device.type == "cpu" and not compiling
-        )
+        exact = dtype == torch.float32 and x.device.type == "cpu" and not compiling
+        known = exact or dtype == torch.bfloat16
         aligned = all(n * dtype.itemsize % 16 == 0 for n in self.up.shape[1:])
         if known and aligned and hasattr(F, "grouped_mm"):
             return "grouped"
@@ -182,6 +227,21 @@ BALANCE_BIAS = '''
         self.load.zero_()
 '''
 
+DRAW_MASKS = """
+    def draw_mask(self, generator: torch.Generator) -> None:
+"""
+DRAWN = "        draw(self.{0}_mask, self.{0}_density, generator)\n"
+
+KEPT = '''
+    def {0}_kept(self) -> Tensor:
+        """Weights outside the mask are 0, before and after training."""
+{1}'''
+
+ADAPTED = '''
+    def {0}_adapted(self) -> Tensor:
+        """The weight of each expert, and what its adapter adds."""
+{1}'''
+
 WAYS = '''
     def act(self, {typed}) -> Tensor:
         return {act}
@@ -191,7 +251,7 @@ WAYS = '''
 
     def each(self) -> list[tuple[Tensor, ...]]:
         """The matrices of one expert after the other."""
-        return list(zip({unbound}))
+{each}
 
     def dense(self, x: Tensor, gates: Tensor, chosen: Tensor) -> Tensor:
         """All experts on all rows: one wide layer, with the gates inside."""
@@ -199,7 +259,7 @@ WAYS = '''
 {dense}
         hidden = self.act({names}).unflatten(1, (self.experts, -1))
         hidden = gates.unsqueeze(-1) * hidden
-        return F.linear(hidden.flatten(1), self.down.transpose(0, 1).flatten(1))
+{last}
 
     def grouped(self, x: Tensor, gates: Tensor, chosen: Tensor) -> Tensor:
         """One product for all experts, on rows in order of their expert."""
@@ -207,7 +267,6 @@ WAYS = '''
         row, ends = slots // self.active, counts.cumsum(0, dtype=torch.int32)
         rows = x[row]
 {grouped}
-        out = F.grouped_mm(self.act({names}), self.down.mT.to(x.dtype), offs=ends)
         out = gates.flatten()[slots].unsqueeze(-1) * out
         return torch.zeros_like(x).index_add_(0, row, out)
 
@@ -215,7 +274,7 @@ WAYS = '''
         """One expert after the other, on rows in order of their expert."""
         slots, counts = self.by_expert(chosen)
         row = slots // self.active
-        parts = zip(x[row].split(counts.tolist()), self.each())
+        parts = zip(x[row].split(counts.tolist()), self.each(), strict=True)
         out = torch.cat([self.expert(part, *own) for part, own in parts if len(part)])
         out = gates.flatten()[slots].unsqueeze(-1) * out
         return torch.zeros_like(x).index_add_(0, row, out)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from scalec.emit.blocks.ends import entering
 from scalec.emit.blocks.layers import matrix
+from scalec.emit.blocks.modifiers import adapted, kept_in
 from scalec.emit.blocks.sequence import Emitter
 from scalec.emit.modules import Expr, ModuleWriter
 from scalec.program.program import Region
@@ -26,16 +27,21 @@ def _patch(w: ModuleWriter, region: Region, x: Expr) -> Expr:
 def _conv(w: ModuleWriter, region: Region, x: Expr) -> Expr:
     """A convolution between two changes of layout."""
     side = w.attribute(f"{region.name}_side", w.size(region, "side"))
-    kernel = w.attribute(region.name, f"nn.Conv2d({', '.join(_conv_arguments(w, region))})")
-    factor = w.tensor_factor(region, "weight", f"{region.name}_scale")
     image, stream = w.fresh("image"), w.named(x)
     w.statements(f"{image} = {stream}.transpose(1, 2).unflatten(2, ({side}, -1))")
-    return Expr(f"{kernel}({factor}{image}).flatten(2).transpose(1, 2)")
+    return adapted(w, region, "weight", region.name, Expr(image), _convolved)
 
 
-def _conv_arguments(w: ModuleWriter, region: Region) -> Iterator[str]:
+def _convolved(w: ModuleWriter, region: Region, local: str, name: str, image: Expr) -> Expr:
+    """A kernel on an image: a vector for each position."""
+    kernel = kept_in(w, region, local, name, "Conv2d", list(_conv_arguments(w, region, local)))
+    factor = w.tensor_factor(region, local, f"{name}_scale")
+    return Expr(f"{kernel}({factor}{image.text}).flatten(2).transpose(1, 2)")
+
+
+def _conv_arguments(w: ModuleWriter, region: Region, local: str) -> Iterator[str]:
     """Torch's: edges are padded such that only the stride changes the number of positions."""
-    yield from (w.size(region, option) for option in ("input", "channels", "size"))
+    yield from (w.size(region, "input"), w.whole(w.tensor(region, local).shape[0]), w.size(region, "size"))
     for option in ("stride", "groups"):
         if region.option(option) != UNIT:
             yield f"{option}={w.size(region, option)}"

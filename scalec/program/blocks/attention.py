@@ -69,7 +69,7 @@ def _mixed(b: Builder, at: Block, x: Value, dots: str, v: str, context: Formula,
     site = at.site("output", "attention.output")
     count = mul(*(n for _, n in heads.axes))
     scaled = Value(b.emit(ops.Scale(site, merged, site)), mul(heads.head_dim, count))
-    return matrix(b, at, scaled, x.width, "attention.o", "o", Parts(HEADS, count, "fan_in"))
+    return matrix(b, at, scaled, x.width, "attention.o", "o", parts=Parts(HEADS, count, "fan_in"))
 
 
 # ---- latent ------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def _project(b: Builder, at: Block, x: Value, local: str, heads: _Heads, axes: t
     """Queries, keys or values, split into heads; queries and keys normalised where asked."""
     count = mul(*(n for _, n in axes))
     parts = Parts(HEADS, count, "fan_out") if axes else None
-    value = matrix(b, at, x, mul(heads.head_dim, count), f"attention.{local}", local, parts).name
+    value = matrix(b, at, x, mul(heads.head_dim, count), f"attention.{local}", local, parts=parts).name
     for axis, count in axes:
         name = f"{at.path}.{local}.{axis.rpartition('.')[2]}"
         value = b.emit(ops.Reshape(name, value, axis, count, split=True))

@@ -8,7 +8,7 @@ from scalec import catalogue as codes
 from scalec.program import ops
 from scalec.program.blocks.modifiers import adapted
 from scalec.program.building import Block, BlockSpec, Builder, Option
-from scalec.program.program import Parts
+from scalec.program.program import Axis, Parts
 from scalec.program.streaming import Value
 from scalec.symbolic.formula import Formula
 
@@ -30,12 +30,13 @@ BIAS = Option("bias", "flag", default=False)
 
 
 def matrix(
-    b: Builder, at: Block, x: Value, fan_out: Formula, role: str, local: str, parts: Parts | None = None
-) -> Value:
+    b: Builder, at: Block, x: Value, fan_out: Formula, role: str, local: str, *,
+    parts: Parts | None = None, sides: tuple[Formula, ...] | None = None, stack: Axis | None = None,
+) -> Value:  # fmt: skip
     """A dense weight with what the network's modifiers make of it, and a bias where the block has biases."""
-    dense = at.dense(x, fan_out, role, local, parts=parts)
+    dense = at.dense(x, fan_out, role, local, parts=parts, sides=sides, stack=stack)
     out = bias(b, at, dense.name, "bias" if local == "weight" else f"{local}.bias", fan_out)
-    return adapted(b, at, x, Value(out, fan_out), role, local)
+    return adapted(b, at, x, Value(out, fan_out), role, local, sides, stack)
 
 
 def bias(b: Builder, at: Block, x: str, local: str, length: Formula) -> str:

@@ -9,8 +9,10 @@ from scalec import catalogue as codes
 from scalec.diagnostics import did_you_mean
 from scalec.program import ops
 from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.program import Axis
 from scalec.program.streaming import Value
 from scalec.resolve.vocabulary import ROLES, covers, with_wholes
+from scalec.symbolic.formula import Formula
 
 
 def _modifier(b: Builder, at: Block, x: Value) -> Value:
@@ -27,15 +29,25 @@ def _modifier(b: Builder, at: Block, x: Value) -> Value:
     return x
 
 
-def adapted(b: Builder, at: Block, x: Value, out: Value, role: str, local: str) -> Value:
-    """`W x + scale * B A x` where a `lora` speaks of the role of W, which made `out`; else `out`."""
+def adapted(
+    b: Builder, at: Block, x: Value, out: Value, role: str, local: str,
+    sides: tuple[Formula, ...] | None = None, stack: Axis | None = None,
+) -> Value:  # fmt: skip
+    """`W x + scale * B A x` where a `lora` speaks of the role of W, which made `out`; else `out`.
+
+    A reads what W reads, so that its rows are stored as those of W; of a stack of weights each has an adapter.
+    """
     lora = b.modifier("lora", role)
     if lora is None:
         return out
     rank = {"rank": lora.size("rank")}
     prefix, stored = ("", f"{at.stored}_") if local == "weight" else (f"{local}.", f"{at.stored}.{local}_")
-    inner = at.dense(x, rank["rank"], "lora.a", f"{prefix}lora.a", relative=rank, stored=f"{stored}lora_a")
-    adapter = at.dense(inner, out.width, "lora.b", f"{prefix}lora.b", relative=rank, stored=f"{stored}lora_b")
+    inner = at.dense(
+        x, rank["rank"], "lora.a", f"{prefix}lora.a", sides=sides, stack=stack, relative=rank, stored=f"{stored}lora_a"
+    )
+    adapter = at.dense(
+        inner, out.width, "lora.b", f"{prefix}lora.b", stack=stack, relative=rank, stored=f"{stored}lora_b"
+    )
     site = at.site(f"{prefix}lora", "lora", relative=rank)
     scaled = b.emit(ops.Scale(site, adapter.name, site))
     return Value(b.emit(ops.Add(f"{at.path}.{prefix}adapted", (out.name, scaled))), out.width)

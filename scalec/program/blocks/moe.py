@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from scalec import catalogue as codes
 from scalec.program import ops
-from scalec.program.blocks.layers import NONLINEARITIES
+from scalec.program.blocks.layers import NONLINEARITIES, matrix
 from scalec.program.blocks.mlp import ACT, bend, feed_forward
 from scalec.program.blocks.mlp import GATES as GATED
 from scalec.program.building import Block, BlockSpec, Builder, Option
@@ -30,16 +30,7 @@ def _moe(b: Builder, at: Block, x: Value) -> Value:
     gates = _gates(b, at, copies, x.width, axis, active)
 
     def expert(local: str, name: str, fan_in: Formula, fan_out: Formula) -> str:
-        at.tensor(
-            local,
-            f"expert.{local}",
-            fan_in=fan_in,
-            fan_out=fan_out,
-            shape=(fan_out, fan_in),
-            layout="out_in",
-            stack=axis,
-        )
-        return b.emit(ops.Linear(f"{at.path}.{local}", name, f"{at.path}.{local}"))
+        return matrix(b, at, Value(name, fan_in), fan_out, f"expert.{local}", local, stack=axis).name
 
     word = at.word("act")
     bent = expert("gate", copies, x.width, width) if word in GATED else None

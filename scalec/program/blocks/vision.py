@@ -48,9 +48,15 @@ def _conv(b: Builder, at: Block, x: Value) -> Value:
     kernel = at.relative["kernel"] = mul(size, size)
     fan_in = divide(mul(x.width, kernel), groups)
     seen = b.emit(ops.Gather(f"{at.path}.seen", x.name, divide(kernel, groups)))
-    shape = (channels, divide(x.width, groups), size, size)
-    at.tensor("weight", "conv", fan_in=fan_in, fan_out=channels, shape=shape, layout="out_in")
-    return Value(b.emit(ops.Linear(at.path, seen, at.path)), channels)
+    if groups != UNIT and b.modifier("lora", "conv"):
+        b.reporter.fail(
+            codes.OPTION,
+            "a `conv` of several groups takes no `lora`",
+            at.node.span,
+            notes=["the adapter of one weight would join what the groups keep apart"],
+        )
+    sides = (divide(x.width, groups), size, size)
+    return matrix(b, at, Value(seen, fan_in), channels, "conv", "weight", sides=sides)
 
 
 def _pool(b: Builder, at: Block, x: Value) -> Value:
