@@ -45,7 +45,7 @@ def attention(name: str, x: Tensor, heads: int, logit_factor: float, apply: Appl
 
 def sparse_gpt(w: Weights, masks: Weights, tokens: Tensor, sizes: GptSizes, logit_factor: float) -> Tensor:
     """SuPar, arXiv:2405.15743: every matrix of a block is `W * mask`."""
-    return gpt(w, tokens, sizes, logit_factor, lambda n, x: x @ (w[f"{n}.weight"] * masks[f"{n}.mask"]).T)
+    return gpt(w, tokens, sizes, logit_factor, lambda n, x: x @ (w[f"{n}.weight"] * masks[f"{n}.weight_mask"]).T)
 
 
 def lora_gpt(w: Weights, tokens: Tensor, sizes: GptSizes, logit_factor: float, scale: float) -> Tensor:
