@@ -18,7 +18,8 @@ from scalec.plan.sizes import at_base
 from scalec.plan.values import Equation, Number, made_of
 from scalec.symbolic import formula as f
 from scalec.symbolic.formula import UNIT, ZERO, Formula, Symbol
-from scalec.symbolic.solving import NoClosedFormError, Solution, Solutions, solve
+from scalec.symbolic.solving import NoClosedFormError, Solution, Solutions
+from scalec.symbolic.systems import solve
 from scalec.symbolic.text import plain
 from scalec.syntax import nodes
 from scalec.syntax.printer import statement_text
@@ -75,9 +76,9 @@ class Solver:
             found = self._chosen(solve([f.divide(p.moves, p.order) for p in posed], tuple(unknowns.values())))
         except f.FormulaError as error:
             self._refuse(equations, "means nothing here", [str(error)])
-        except NoClosedFormError:
-            helps = ["an unknown stands in products of powers, or in a sum that makes a quadratic at most"]
-            self._refuse(equations, "is not solved", map(_moves_text, posed), helps)
+        except NoClosedFormError as error:
+            helps = ["what is solved for stands in products of powers, or in sums that make quadratics at most"]
+            self._refuse(equations, "is not solved", [*map(_moves_text, posed), f"that is {error}"], helps)
         except ScalecError:
             pass  # reported
         else:
@@ -88,7 +89,8 @@ class Solver:
         equation = number.equation
         assert equation is not None
         values = {n: _value(o, unknowns.get(id(o)), bare=o is number) for n, o in equation.numbers.items()}
-        scope = replace(equation.scope, sizes=equation.scope.sizes | values)
+        named_run = {f"run.{n}": value for n, value in values.items()} if equation.scope.of_run else {}
+        scope = replace(equation.scope, sizes=equation.scope.sizes | values | named_run)
         said = scope.value(equation.law.value, self.reporter)
         whole = f.substitute(said, self._moving)
         start = at_base(f.substitute(whole, lambda s: UNIT if s.kind == "unknown" else None))
@@ -140,7 +142,7 @@ class Solver:
         text = " and ".join(f"`{statement_text(e.statement)}`" for e in equations)
         self.reporter.report(
             codes.SOLVE, f"{text} {what}", first.statement.span,
-            labels=[(e.law.span, "the law") for e in equations],
+            labels=[(span, "the law") for span in dict.fromkeys(e.law.span for e in equations)],
             notes=[*notes, f"for {first.scope.where}"], helps=helps,
         )  # fmt: skip
 

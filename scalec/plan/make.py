@@ -6,13 +6,13 @@ linear in tensors and does not grow with layers, heads or sizes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from scalec import catalogue as codes
 from scalec.calculus.forward import UnsupportedError
-from scalec.diagnostics import Reporter, ScalecError
+from scalec.diagnostics import Reporter
 from scalec.plan import regimes
 from scalec.plan import sizes as size_table
 from scalec.plan.bound import report_bound_apart
@@ -23,11 +23,12 @@ from scalec.plan.laws import Solver
 from scalec.plan.leftovers import Leftovers, report_unknown_blocks, report_unmatched
 from scalec.plan.model import Choice, Plan, PlannedSite, PlannedTensor, Quantity
 from scalec.plan.owners import Owners
-from scalec.plan.run import by_need
+from scalec.plan.reading import Reader, Values, constants, default, quotient
+from scalec.plan.run import Group, by_need, solved_at
 from scalec.plan.sane import check_values
 from scalec.plan.select import Selection, called
 from scalec.plan.tune import Tune
-from scalec.plan.values import Equation, Number, Scope, Word, apply, origin_of
+from scalec.plan.values import Number, Scope, Word
 from scalec.program.program import Program, Site, Tensor
 from scalec.resolve import vocabulary as words
 from scalec.resolve.optimizers import ATTRIBUTES, Optimizer
@@ -42,6 +43,7 @@ from scalec.syntax import nodes
 from scalec.syntax.printer import cite_text, clause_subject
 
 MUST_BE_SAID = ("lr", "eps", "wd")
+Defaults = Mapping[str, nodes.Expr | None]
 OF_THE_RUN = frozenset(words.RUN_ATTRIBUTES) - frozenset(ATTRIBUTES)  # batch, steps, ...: of no optimizer
 
 
@@ -89,14 +91,6 @@ def make_one_plan(program: Program, rule: RuleSet, optimizers: Sequence[Optimize
     reporter.fail(codes.NO_ORDER, f"rule `{rule.name}` {what}", rule.span)
 
 
-@dataclass
-class _Values:
-    """The attributes of one tensor, site or the run while clauses are read."""
-
-    numbers: dict[str, Number]
-    words: dict[str, Word]
-
-
 class _Planner:
     def __init__(
         self, program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], request: Request, reporter: Reporter
@@ -119,6 +113,7 @@ class _Planner:
         self.clauses = [c for c in rule.clauses if self._applies(c.around)]
         self.selection = Selection(self.clauses)
         self.decider = Decider(program, self.base, targets, request.cell, reporter)
+        self.reader = Reader(self.decider, reporter)
         self.fixed = frozenset(d.name for d in program.dimensions if not d.grows)
         self.solver = Solver({}, self.fixed, self.base, reporter)
         self.dimensions: dict[str, Formula] = {d.name: f.symbol("size", d.name) for d in program.dimensions}
@@ -234,21 +229,21 @@ class _Planner:
         self, tensor: Tensor, clauses: list[tuple[RuleClause, int]], tunes: tuple[tuple[Tune, ...], ...]
     ) -> PlannedTensor:
         """Every use reads and sets the same attributes, but for the forward multiplier, which is its own."""
-        held = [c for c, use in clauses if self._held([c], self._tensor_scope(tensor.views[use]))]
+        held = [c for c, use in clauses if self.reader.held([c], self._tensor_scope(tensor.views[use]))]
         owner = self.owners.of(held)
-        scales = {use.scale: _default(UNIT) for use in tensor.uses}
-        numbers = {"init.std": Number(None, []), "init.mean": _default(ZERO)} | scales
+        scales = {use.scale: default(UNIT) for use in tensor.uses}
+        numbers = {"init.std": Number(None, []), "init.mean": default(ZERO)} | scales
         untrained = tuple(numbers)
-        numbers |= {name: _default(symbol) for name, symbol in self.owners.run_symbols(owner.word).items()}
+        numbers |= {name: default(symbol) for name, symbol in self.owners.run_symbols(owner.word).items()}
         decay = Word(self.owners.decay(owner.word), [])
         choices = {"init.dist": Word("", []), "wd.kind": decay, "frozen": Word("no", [])}
         choices["split"] = Word(words.UNSPLIT, [])
-        seen = [_Values(numbers | {"scale": scale}, choices) for scale in scales.values()]
+        seen = [Values(numbers | {"scale": scale}, choices) for scale in scales.values()]
         for clause, use in clauses:
             if clause.around.owners is None or owner.word in clause.around.owners:
-                self._apply([clause], seen[use], self._tensor_scope(tensor.views[use], owner.word))
+                self.reader.apply([clause], seen[use], self._tensor_scope(tensor.views[use], owner.word))
         dist, kind, frozen, split = choices["init.dist"], *(choices[n].finish() for n in ("wd.kind", "frozen", "split"))
-        constant = _constants(dist)
+        constant = constants(dist)
         for values, asked in zip(seen, tunes, strict=True):
             self._tune((t for t in asked if t.attribute not in constant), values, owner.word)
         self.solver.settle(numbers)
@@ -263,7 +258,7 @@ class _Planner:
     def _site(self, site: Site) -> PlannedSite:
         layer = {"layer": f.symbol("layer", site.axes[-1].name)} if site.axes else {}
         scope = self._scope(layer | dict(site.relative) | self.dimensions, f"site `{site.path}`")
-        clauses, tunes = self._held(self.selection.of("site", site), scope), self._tunes(site)
+        clauses, tunes = self.reader.held(self.selection.of("site", site), scope), self._tunes(site)
         said = self.request.partial or any(s.attribute == "scale" for c in clauses for s in c.node.statements)
         if site.required and not said:
             self.left.uncovered.setdefault("scale", []).append(site.path)
@@ -275,8 +270,8 @@ class _Planner:
     def _plan_site(
         self, site: Site, clauses: list[RuleClause], tunes: tuple[Tune, ...], scope: Scope
     ) -> dict[str, Quantity]:
-        values = _Values({name: _default(UNIT) for name in site.attributes}, {})
-        self._apply(clauses, values, scope)
+        values = Values({name: default(UNIT) for name in site.attributes}, {})
+        self.reader.apply(clauses, values, scope)
         self._tune(tunes, values)
         self.solver.settle(values.numbers)
         return self._finish(values.numbers, site.path)
@@ -288,38 +283,53 @@ class _Planner:
         defaults = {name: dict(optimizer.uses) for name, optimizer in self.owners.optimizers.items()}
         every = dict.fromkeys(name for uses in defaults.values() for name in uses)
         tuned = (t.attribute for t in self.request.tunes if t.attribute in OF_THE_RUN and t.selector in (None, "run"))
-        order = tuple(dict.fromkeys((*by_need(clauses, self.reporter), *tuned)))
-        for name in (*(n for n in every if n not in order), *order):
-            for owner in [o for o, uses in defaults.items() if name in uses]:
-                theirs = [c for c in clauses if owner in self.owners.concerned(c.around)]
-                first = self._first(defaults[owner][name])
-                self._plan_run_of(name, owner, theirs, _Values({name: first}, chosen), (None, "run", owner))
-            if name in OF_THE_RUN:
-                self._plan_run_of(name, "", clauses, _Values({}, chosen), (None, "run"))
+        needed = by_need(clauses, self.reporter)
+        said_first = {name for group in needed for name in group}
+        alone = ((name,) for name in every if name not in said_first)
+        late = ((name,) for name in dict.fromkeys(tuned) if name not in said_first)
+        for group in (*alone, *needed, *late):
+            self._plan_group(group, clauses, defaults, chosen)
         keys = [self.owners.run_name(o, n) for o, uses in defaults.items() for n in uses]
         said = [s.attribute for c in clauses for s in c.node.statements]
         self.run = {name: self.run[name] for name in dict.fromkeys((*keys, *said, *self.run)) if name in self.run}
         return {**self.run, **{name: w.finish() for name, w in chosen.items()}}
 
-    def _first(self, value: nodes.Expr | None) -> Number:
-        return _default(f.number(to_number(value, self.reporter))) if value else Number(None, [])
-
-    def _plan_run_of(
-        self, name: str, owner: str, clauses: list[RuleClause], values: _Values, selectors: tuple[str | None, ...]
+    def _plan_group(
+        self, group: Group, clauses: list[RuleClause], defaults: Mapping[str, Defaults], chosen: dict[str, Word]
     ) -> None:
-        """What is said of one attribute of the run, or of one optimizer's."""
+        """Values of the run that are planned together: each optimizer's, or the run's own."""
+        owners = [o for o, uses in defaults.items() if any(name in uses for name in group)]
+        whole = any(name in OF_THE_RUN for name in group)
+        if whole and len(owners) > 1:
+            theirs = [name for name in group if name not in OF_THE_RUN]
+            together, several, own = (" and ".join(f"`{n}`" for n in names) for names in (group, owners, theirs))
+            self.reporter.fail(
+                codes.SOLVE, f"{together} of the run are solved together, but {several} have {own} each for itself",
+                solved_at(group, clauses), helps=["say of one of them how it moves, `~` instead of `solves`"],
+            )  # fmt: skip
+        for owner in owners or ([""] if whole else []):
+            said = [c for c in clauses if not owner or owner in self.owners.concerned(c.around)]
+            first = {n: self._first(v) for n, v in defaults[owner].items() if n in group} if owner else {}
+            self._plan_run_of(group, owner, said, Values(first, chosen))
+
+    def _first(self, value: nodes.Expr | None) -> Number:
+        return default(f.number(to_number(value, self.reporter))) if value else Number(None, [])
+
+    def _plan_run_of(self, group: Group, owner: str, clauses: list[RuleClause], values: Values) -> None:
+        """What is said of some attributes of the run, or of one optimizer's."""
         own = {n: self.owners.run_name(owner, n) for n in self.owners.uses(owner)}
-        scope = Scope(self.whole, {}, self.fixed, "the run", said=self._said({n: n for n in self.run} | own))
-        self._apply(clauses, values, scope, (name,))
-        if name in words.QUOTIENTS and name not in values.numbers:
-            values.numbers |= _quotient(name, scope)
+        said = self._said({n: n for n in self.run} | own)
+        scope = Scope(self.whole, {}, self.fixed, "the run", said=said, of_run=True)
+        self.reader.apply(clauses, values, scope, group)
+        for name in group:
+            if name in words.QUOTIENTS and name not in values.numbers:
+                values.numbers |= quotient(name, scope)
         for tune in self.request.tunes:
-            if tune.attribute == name and tune.selector in selectors:
+            if tune.attribute in group and tune.selector in (None, "run", *([owner] if tune.attribute in own else [])):
                 self.left.used_tunes.add(tune)
-                values.numbers.setdefault(name, Number(None, [])).tune(f.number(tune.value), tune.origin)
+                values.numbers.setdefault(tune.attribute, Number(None, [])).tune(f.number(tune.value), tune.origin)
         self.solver.settle(values.numbers)
-        key = self.owners.run_name(owner, name) if owner else name
-        finished = self._finish(dict(zip([key], values.numbers.values(), strict=False)), "run")
+        finished = self._finish({own.get(name, name): n for name, n in values.numbers.items()}, "run")
         self.run |= finished
         self.solver.run.update((n, self.solver.in_sizes(q)) for n, q in finished.items())
 
@@ -360,47 +370,12 @@ class _Planner:
         said = self._said({name: name for name in (*words.RUN_SIZES, *words.QUOTIENTS)})
         return Scope(self.counts | sizes, self.owners.run_symbols(owner, others=True), self.fixed, where, said=said)
 
-    def _held(self, clauses: Iterable[RuleClause], scope: Scope) -> list[RuleClause]:
-        """Those whose conditions hold at a place."""
-        return [c for c in clauses if self.decider.where(c.around.where, scope.with_laws(c.laws))]
-
-    def _apply(
-        self, clauses: Iterable[RuleClause], values: _Values, scope: Scope, known: Collection[str] | None = None
-    ) -> None:
-        """Let clauses act in order; `known` are the attributes meant, where not all are."""
-        for clause in self._held(clauses, scope):
-            for statement in clause.node.statements:
-                if known is None or statement.attribute in known:
-                    try:
-                        self._statement(clause, statement, values, scope.with_laws(clause.laws))
-                    except ScalecError:
-                        continue  # reported; the other statements may have mistakes of their own
-
-    def _statement(self, clause: RuleClause, statement: nodes.Set | nodes.Solve, values: _Values, scope: Scope) -> None:
-        origin = origin_of(clause, statement)
-        name = "init.dist" if statement.attribute == "init" else statement.attribute
-        known = name in values.numbers or clause.node.kind == "run"
-        if not isinstance(statement, nodes.Solve) and words.ATTRIBUTES[clause.node.kind].get(statement.attribute):
-            assert isinstance(statement.value, nodes.Name)
-            values.words.setdefault(name, Word("", [])).set(statement.value.text, origin)
-        elif known:
-            number = values.numbers.setdefault(name, Number(None, []))
-            if isinstance(statement, nodes.Solve):
-                number.solve(Equation(statement, scope, values.numbers, origin))
-            else:
-                apply(number, statement, scope, origin, self.reporter)
-        elif clause.node.kind == "site":
-            message = f"{scope.where} has no `{name}`"
-            self.reporter.report(
-                codes.UNKNOWN_WORD, message, statement.span, notes=[f"it has {', '.join(values.numbers)}"]
-            )
-
     # ---- tuned values ------------------------------------------------------------------------
     def _tunes(self, place: Tensor | Site) -> tuple[Tune, ...]:
         everywhere = isinstance(place, Tensor)
         return tuple(t for t in self.request.tunes if (everywhere if t.selector is None else called(t.selector, place)))
 
-    def _tune(self, tunes: Iterable[Tune], values: _Values, owner: str = "") -> None:
+    def _tune(self, tunes: Iterable[Tune], values: Values, owner: str = "") -> None:
         """A bare `ATTR=value` is the run's value where the run has one, so that one number moves all."""
         for tune in tunes:
             if tune.attribute in values.numbers:
@@ -408,25 +383,3 @@ class _Planner:
                 runs = self.owners.run_symbols(owner).get(tune.attribute)
                 value = runs if runs and tune.selector is None else f.number(tune.value)
                 values.numbers[tune.attribute].tune(value, tune.origin)
-
-
-def _quotient(name: str, scope: Scope) -> dict[str, Number]:
-    """What the run has of it where nobody says: one size over another, if both are known."""
-    above, below = (scope.size(size) for size in words.QUOTIENTS[name])
-    if above is None or below is None:
-        return {}
-    value = f.divide(above, below)
-    base = scope.at_base(value)
-    return {name: Number(base, [], law=f.divide(value, base))}
-
-
-def _default(value: Formula) -> Number:
-    return Number(value, [])
-
-
-def _constants(dist: Word) -> dict[str, Number]:
-    """The numbers that a word implies: a zero init has mean and standard deviation 0."""
-    if dist.word not in ("zero", "ones"):
-        return {}
-    mean = UNIT if dist.word == "ones" else ZERO
-    return {n: Number(v, dist.origins, origins_law=dist.origins) for n, v in (("init.std", ZERO), ("init.mean", mean))}

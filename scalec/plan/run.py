@@ -1,12 +1,13 @@
-"""In what order values of the run are planned: each after those that it reads. Input: clauses. Output: names.
+"""In what order values of the run are planned: each after those that it reads. Input: clauses. Output: groups of names.
 
 A value may read others by their bare names, `run { wd = batch/(lr*tokens) }`. What is said of one value stays in the
-order of the clauses.
+order of the clauses. Values whose laws are solved for may read each other: those are a group, planned together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter
@@ -16,39 +17,78 @@ from scalec.resolve.rules import RuleClause
 from scalec.source import Span
 from scalec.syntax import nodes
 
+Group = tuple[str, ...]
 
-def by_need(clauses: Sequence[RuleClause], reporter: Reporter) -> tuple[str, ...]:
+
+class _Read(NamedTuple):
+    """Where one value reads another; `solved`: every statement that does is an equation."""
+
+    span: Span
+    solved: bool
+
+
+Reads = Mapping[str, Mapping[str, _Read]]
+
+
+def by_need(clauses: Sequence[RuleClause], reporter: Reporter) -> tuple[Group, ...]:
     """The attributes that `run` clauses set, and those that follow from sizes. Raises ScalecError for a circle."""
-    reads: dict[str, dict[str, Span]] = {}
+    reads: dict[str, dict[str, _Read]] = {}
     for clause in clauses:
         for statement in clause.node.statements:
-            found = reads.setdefault(statement.attribute, {})
-            found.update((name, statement.span) for name in _names(clause, statement))
+            found, solved = reads.setdefault(statement.attribute, {}), isinstance(statement, nodes.Solve)
+            for name in _names(clause, statement):
+                found[name] = _Read(statement.span, solved and (name not in found or found[name].solved))
     for name, quotient in words.QUOTIENTS.items():
         if name not in reads:
-            reads[name] = {size: clauses[0].node.span for size in quotient if clauses}
-    done: dict[str, None] = {}
+            reads[name] = {size: _Read(clauses[0].node.span, False) for size in quotient if clauses}
+    groups = _groups(reads)
+    done: dict[Group, None] = {}
     for name in reads:
-        _visit(name, reads, done, (), reporter)
+        _visit(name, reads, groups, done, (), reporter)
     return tuple(done)
 
 
+def solved_at(group: Group, clauses: Iterable[RuleClause]) -> Span | None:
+    """Where the first equation for one of a group is."""
+    said = (s for clause in clauses for s in clause.node.statements if s.attribute in group)
+    return next((s.span for s in said if isinstance(s, nodes.Solve)), None)
+
+
+def _groups(reads: Reads) -> Mapping[str, Group]:
+    """Each value with those that it is solved together with: they read each other, in equations alone."""
+    solved = {name: {n for n, read in inner.items() if read.solved and n in reads} for name, inner in reads.items()}
+    behind = {name: _reached(name, solved) for name in reads}
+    return {name: (name, *(n for n in reads if n != name and n in behind[name] and name in behind[n]))
+            for name in reads}  # fmt: skip
+
+
+def _reached(name: str, edges: Mapping[str, Iterable[str]]) -> set[str]:
+    found, waiting = set[str](), [name]
+    while waiting:
+        new = set(edges[waiting.pop()]) - found
+        found |= new
+        waiting += sorted(new)
+    return found
+
+
 def _visit(
-    name: str,
-    reads: Mapping[str, Mapping[str, Span]],
-    done: dict[str, None],
-    above: tuple[str, ...],
-    reporter: Reporter,
-) -> None:
-    if name in done:
+    name: str, reads: Reads, groups: Mapping[str, Group], done: dict[Group, None], above: Group, reporter: Reporter
+) -> None:  # fmt: skip
+    """Add a value's group, after all that its members read."""
+    group = groups[name]
+    if any(name in ready for ready in done):
         return
-    for inner, span in reads[name].items():
-        if inner in (*above, name):
-            way = " reads ".join(f"`{n}`" for n in (*above, name, inner))
-            reporter.fail(codes.CYCLE, f"`{inner}` of the run is made of itself", span, notes=[way])
-        if inner in reads:
-            _visit(inner, reads, done, (*above, name), reporter)
-    done[name] = None
+    for member in group:
+        for inner, read in reads[member].items():
+            if inner in group and read.solved:
+                continue
+            if inner in (*above, *group):
+                way = " reads ".join(f"`{n}`" for n in dict.fromkeys((*above, name, member)))
+                reporter.fail(codes.CYCLE, f"`{inner}` of the run is made of itself", read.span,
+                              notes=[f"{way} reads `{inner}`"])  # fmt: skip
+            if inner in reads:
+                _visit(inner, reads, groups, done, (*above, name), reporter)
+    done[group] = None
 
 
 def _names(clause: RuleClause, statement: nodes.Set | nodes.Solve) -> Iterable[str]:

@@ -114,7 +114,7 @@ class Scope:
 
     `sizes`: relative sizes and dimensions as formulas; `run` run-level quantities; `fixed` dimensions
     that never move; `laws`: named formulas, made of these; `said`: values of the run that bare names read, with what
-    they are at the base.
+    they are at the base; `of_run`: the attributes here are the run's own.
     """
 
     sizes: Names
@@ -123,6 +123,7 @@ class Scope:
     where: str
     laws: Mapping[str, nodes.LawDecl] = field(default_factory=dict)
     said: Mapping[str, tuple[Formula, Formula]] = field(default_factory=dict)
+    of_run: bool = False
 
     def size(self, name: str) -> Formula | None:
         """What a bare name is, None where it is nothing here."""

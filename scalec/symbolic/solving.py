@@ -1,4 +1,4 @@
-"""Equations between laws, solved. Input: formulas over unknowns, each to be 1. Output: what the unknowns can be.
+"""The two forms of equations that are solved. Input: formulas over unknowns, each to be 1. Output: the unknowns.
 
 The one module that imports sympy, and only when something is to be solved. Every symbol is positive. Equations
 that are products of powers of the unknowns are linear in logarithms and are solved together; one equation of another
@@ -26,7 +26,7 @@ Solution = Mapping[Symbol, Formula]
 
 
 class NoClosedFormError(Exception):
-    """Beyond what is looked for; it says nothing of whether there is a solution."""
+    """Beyond what is looked for, and why; it says nothing of whether there is a solution."""
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,13 @@ class Solutions:
     free: tuple[Symbol, ...] = ()
 
 
-def solve(equations: Sequence[Formula], unknowns: Sequence[Symbol]) -> Solutions:
-    """The values of the unknowns at which every equation is 1. Raises NoClosedFormError."""
-    if all(_is_power_product(equation, unknowns) for equation in equations):
-        return _linear(equations, unknowns)
-    if len(equations) > 1 or len(unknowns) > 1:
-        raise NoClosedFormError
-    return _polynomial(equations[0], unknowns[0])
-
-
-def _is_power_product(formula: Formula, unknowns: Sequence[Symbol]) -> bool:
+def is_power_product(formula: Formula, unknowns: Sequence[Symbol]) -> bool:
     if isinstance(formula, Sum):
-        return not _has(formula, unknowns)
-    return not any(_has(_of_atom(atom), unknowns) for atom, _ in formula.factors if not isinstance(atom, Symbol))
+        return not has(formula, unknowns)
+    return not any(has(_of_atom(atom), unknowns) for atom, _ in formula.factors if not isinstance(atom, Symbol))
 
 
-def _has(formula: Formula, unknowns: Sequence[Symbol]) -> bool:
+def has(formula: Formula, unknowns: Sequence[Symbol]) -> bool:
     return any(s in unknowns for s in f.symbols(formula))
 
 
@@ -61,7 +52,7 @@ def _of_atom(atom: Atom) -> Formula:
 
 
 # ---- products of powers ------------------------------------------------------------------------
-def _linear(equations: Sequence[Formula], unknowns: Sequence[Symbol]) -> Solutions:
+def linear(equations: Sequence[Formula], unknowns: Sequence[Symbol]) -> Solutions:
     """In logarithms: what is known is a vector over the logarithms of its factors."""
     import sympy
 
@@ -118,11 +109,15 @@ class _World:
 
 
 # ---- one equation of another form --------------------------------------------------------------
-def _polynomial(equation: Formula, unknown: Symbol) -> Solutions:
+def polynomial(equation: Formula, unknown: Symbol) -> Solutions:
+    """Every value of the unknown at which the equation is 1, by the other symbols. Raises NoClosedFormError."""
     degree = lcm(*(e.denominator for e in _exponents(equation, unknown)))
     above, below = _fraction(equation, unknown)
-    if degree * max(above.degree, below.degree) > HIGHEST or above.length + below.length > LONGEST:
-        raise NoClosedFormError
+    highest, length = degree * max(above.degree, below.degree), above.length + below.length
+    if highest > HIGHEST:
+        raise NoClosedFormError(f"of degree {highest} in a root of `{unknown.name}`; up to {HIGHEST} is looked at")
+    if length > LONGEST:
+        raise NoClosedFormError(f"{length} products once multiplied out; up to {LONGEST} are looked at")
     import sympy
 
     world = _World((unknown,))
@@ -132,14 +127,14 @@ def _polynomial(equation: Formula, unknown: Symbol) -> Solutions:
     if root not in zero.free_symbols:
         return Solutions((), () if sympy.expand(zero) != 0 else (unknown,))
     try:
-        polynomial = sympy.Poly(sympy.expand(zero), root)
+        whole = sympy.Poly(sympy.expand(zero), root)
     except sympy.PolynomialError:
-        raise NoClosedFormError from None
-    if root in polynomial.free_symbols_in_domain:
-        raise NoClosedFormError
-    roots = sympy.roots(polynomial, cubics=False, quartics=False)
-    if sum(roots.values()) < polynomial.degree():
-        raise NoClosedFormError
+        raise NoClosedFormError(f"no polynomial in a root of `{unknown.name}`") from None
+    if root in whole.free_symbols_in_domain:
+        raise NoClosedFormError(f"no polynomial in a root of `{unknown.name}`")
+    roots = sympy.roots(whole, cubics=False, quartics=False)
+    if sum(roots.values()) < whole.degree():
+        raise NoClosedFormError(f"`{unknown.name}` is no root of a quadratic there")
     positive = [r for r in roots if r.is_positive is not False and r.is_real is not False]
     found = {plain(value): value for r in positive for value in [f.power(_from_sympy(r, world), degree)]}
     return Solutions(tuple({unknown: found[text]} for text in sorted(found)))
@@ -152,7 +147,7 @@ def _exponents(formula: Formula, unknown: Symbol) -> list[Fraction]:
         for atom, exponent in product.factors:
             if atom == unknown:
                 found.append(exponent)
-            elif isinstance(atom, Sum) and _has(atom, (unknown,)):
+            elif isinstance(atom, Sum) and has(atom, (unknown,)):
                 found += _exponents(atom, unknown)
     return found
 
@@ -186,7 +181,7 @@ def _fraction(formula: Formula, unknown: Symbol) -> tuple[_Extent, _Extent]:
         return above, below
     for atom, e in formula.factors:
         inner = _of_atom(atom)
-        if not _has(inner, (unknown,)):
+        if not has(inner, (unknown,)):
             continue
         over, under = (_Extent(Fraction(1)), _Extent()) if not isinstance(atom, Sum) else _fraction(inner, unknown)
         over, under = (over, under) if e > 0 else (under, over)
@@ -196,8 +191,8 @@ def _fraction(formula: Formula, unknown: Symbol) -> tuple[_Extent, _Extent]:
 
 def _split(formula: Sum, unknown: Symbol) -> tuple[Formula | None, list[Product]]:
     """What the unknown does not stand in, which needs no expanding, and the rest."""
-    known = [term for term in formula.terms if not _has(term, (unknown,))]
-    return f.add(*known) if known else None, [term for term in formula.terms if _has(term, (unknown,))]
+    known = [term for term in formula.terms if not has(term, (unknown,))]
+    return f.add(*known) if known else None, [term for term in formula.terms if has(term, (unknown,))]
 
 
 def _to_sympy(formula: Formula, unknown: Symbol, value: Any, world: _World) -> Any:
@@ -206,7 +201,7 @@ def _to_sympy(formula: Formula, unknown: Symbol, value: Any, world: _World) -> A
     def named(part: Formula) -> Any:
         return sympy.Symbol(world.of(part), positive=True)
 
-    if not _has(formula, (unknown,)) and not isinstance(formula, Product):
+    if not has(formula, (unknown,)) and not isinstance(formula, Product):
         return named(formula)
     if isinstance(formula, Sum):
         known, others = _split(formula, unknown)
@@ -217,10 +212,10 @@ def _to_sympy(formula: Formula, unknown: Symbol, value: Any, world: _World) -> A
         inner = _of_atom(atom)
         if atom == unknown:
             base = value
-        elif isinstance(atom, Apply) and _has(inner, (unknown,)):
-            raise NoClosedFormError
+        elif isinstance(atom, Apply) and has(inner, (unknown,)):
+            raise NoClosedFormError(f"`{unknown.name}` stands inside of a `{atom.function}`")
         else:
-            base = _to_sympy(inner, unknown, value, world) if _has(inner, (unknown,)) else named(inner)
+            base = _to_sympy(inner, unknown, value, world) if has(inner, (unknown,)) else named(inner)
         result *= base ** sympy.Rational(e.numerator, e.denominator)
     return result
 
@@ -240,4 +235,4 @@ def _from_sympy(expression: Any, world: _World) -> Formula:
         case sympy.Pow(exp=sympy.Rational() as e):
             return f.power(_from_sympy(expression.base, world), Fraction(int(e.p), int(e.q)))
         case _:
-            raise NoClosedFormError
+            raise NoClosedFormError("a root that is no formula of sizes")

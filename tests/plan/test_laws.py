@@ -16,6 +16,8 @@ law lost = lr/wd*fan_in^(3/4)
 law timescale = 1/(lr*wd)
 law memory = batch/(1 - beta2)
 law halved = gain/2
+law small = eps + lr
+law both = eps*lr
 """
 BASE = "base N = 64, L = 2, batch = 512"
 HIDDEN = "block.mlp.up"
@@ -47,6 +49,14 @@ def planned(body: str, at: str = "N=256", laws: str = LAWS, parent: str = "mup")
 )
 def test_the_law_that_lets_another_hold(body: str, expected: str) -> None:
     assert law(planned(body), f"{HIDDEN}.wd") == expected
+
+
+def test_sums_are_solved_together_with_products() -> None:
+    """A sum and a product of two that move as `m` and `m^2`: both as `m`, and not the one as the other's share."""
+    body = "lr solves small ~ fan_in;  eps solves both ~ fan_in^2;  wd solves gain ~ 1"
+    made = planned(f"run {{ lr = 1/4;  eps = 1/8;  wd = 1/2 }}  tensor matrix {{ {body} }}")
+    found = [value(made, f"{HIDDEN}.{name}") for name in ("lr", "eps", "wd")]
+    assert found == pytest.approx([4 / 4, 4 / 8, 4 * 4**1.5 / 2])
 
 
 def test_the_anchor_stays() -> None:
@@ -118,6 +128,52 @@ def test_a_law_is_a_name_for_a_formula() -> None:
 def test_a_law_that_is_a_sum_is_no_law_of_an_attribute() -> None:
     (found,) = said(lambda: planned("tensor matrix { lr ~ both }", laws="law both = N + L"))
     assert found.startswith("SC302")
+
+
+# ---- values of the run -------------------------------------------------------------------------
+OF_THE_RUN = """
+law noise = lr/sqrt(run.batch)
+law reach = lr*wd*tokens/batch
+law pair = lr/wd
+"""
+STARTS = "run { tokens = 1000*N;  lr = 1/8;  wd = 1/2;  batch = 512 }"
+
+
+def of_run(body: str, parent: str = "mup", optimizer: str = "adamw") -> Plan:
+    text = f"{OF_THE_RUN} rule mine extends {parent} {{ base N = 64, L = 2  {STARTS}  {body} }}"
+    return plan(workspace(f"use std.muon_mup\n{text}"), Operands("mine", "gpt", optimizer), PlanRequest(("N=1024",)))
+
+
+def test_values_of_the_run_are_solved_together() -> None:
+    """Each equation reads what the other is for: a memory in tokens that stays, and noise that stays."""
+    made = of_run("run { lr solves noise ~ 1;  batch solves reach ~ 1;  wd ~ tokens^(-1/2) }")
+    assert [value(made, f"run.{n}") for n in ("lr", "wd", "batch")] == pytest.approx([4 / 8, 1 / 8, 512 * 16])
+    lines = why(made, "run.batch")
+    assert "run { batch solves reach ~ 1 }" in lines
+    assert "with mine: run { lr solves noise ~ 1 }" in lines
+    assert value(made, "run.steps") == pytest.approx(16 * 64000 / (512 * 16))
+
+
+def test_each_optimizer_has_its_own_solution() -> None:
+    """Muon's rate is said, so that its decay follows; AdamW's two are solved together."""
+    body = "run { lr solves reach ~ 1;  wd solves pair ~ 1 }  for muon { run { lr ~ 1 } }"
+    made = of_run(body, "muon_mup", "muon + adamw")
+    found = {f"{o}.{n}": value(made, f"run.{o}.{n}") for o in ("muon", "adamw") for n in ("lr", "wd")}
+    assert found == pytest.approx({"muon.lr": 1 / 8, "muon.wd": 1 / 2, "adamw.lr": 1 / 32, "adamw.wd": 1 / 8})
+
+
+@pytest.mark.parametrize(
+    ("body", "parent", "optimizer", "message"),
+    [
+        ("run { lr solves noise ~ 1;  batch = 512*lr }", "mup", "adamw", "SC204 `lr` of the run is made of itself"),
+        ("run { lr solves reach ~ 1;  wd solves reach ~ 1 }", "mup", "adamw",
+         "SC414 `lr solves reach ~ 1` and `wd solves reach ~ 1` has many solutions"),
+        ("run { lr solves noise ~ 1;  batch solves reach ~ 1 }", "muon_mup", "muon + adamw",
+         "SC414 `lr` and `batch` of the run are solved together, but `muon` and `adamw` have `lr` each for itself"),
+    ],
+)  # fmt: skip
+def test_values_of_the_run_that_make_no_one_run(body: str, parent: str, optimizer: str, message: str) -> None:
+    assert said(lambda: of_run(body, parent, optimizer)) == [message]
 
 
 # ---- nothing, or several -----------------------------------------------------------------------

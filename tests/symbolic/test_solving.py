@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
+from functools import partial
 from math import isclose
 
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 
 from scalec.symbolic import formula as f
 from scalec.symbolic.formula import UNIT, Formula, Symbol
-from scalec.symbolic.solving import NoClosedFormError, solve
+from scalec.symbolic.solving import NoClosedFormError
+from scalec.symbolic.systems import holds, solve
 from scalec.symbolic.text import plain
 
 X, Y = Symbol("unknown", "x"), Symbol("unknown", "y")
@@ -149,6 +152,61 @@ def test_what_is_known_is_not_expanded() -> None:
     assert found[X] == f.mul(f.number(Fraction(1, 2)), f.add(UNIT, long))
 
 
-def test_a_system_of_other_forms_is_not_looked_for() -> None:
-    with pytest.raises(NoClosedFormError):
-        solve([f.add(x(), y()), f.mul(x(), y())], (X, Y))
+# ---- several equations of other forms ----------------------------------------------------------
+TWO = f.number(2)
+SYSTEMS = {
+    "a sum and a product": [f.divide(f.add(x(), y()), f.mul(TWO, N)), f.divide(f.mul(x(), y()), L)],
+    "each by itself": [f.divide(f.add(UNIT, x()), f.add(UNIT, N)), f.divide(f.add(y(2), y()), f.add(L, f.power(L, 2)))],
+    "one inside of the other": [
+        f.divide(f.add(x(), f.mul(L, y())), f.mul(TWO, N)),
+        f.divide(f.add(x(), UNIT), f.mul(TWO, y(2))),
+    ],
+    "two lines": [f.divide(f.add(x(), y()), N), f.divide(f.add(x(), f.mul(f.number(-1), y())), L)],
+    "a root": [f.divide(f.add(x(Fraction(1, 2)), y()), N), f.divide(y(), f.mul(TWO, L, x(Fraction(1, 2))))],
+}
+
+
+def _called(values: Mapping[str, float], s: Symbol) -> float:
+    return values[s.name]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_equations_of_other_forms_are_solved_together(name: str) -> None:
+    """Whatever root is real and positive at some sizes makes every equation hold there."""
+    solutions = solve(SYSTEMS[name], (X, Y))
+    assert solutions.free == ()
+    seen = 0
+    for found in solutions.found:
+        assert set(found) == {X, Y}
+        assert not {X, Y} & {s for value in found.values() for s in f.symbols(value)}
+        try:
+            values = {s.name: number(value) for s, value in found.items()}
+        except ValueError:
+            continue  # a root of what is negative at these sizes
+        if min(values.values()) > 0:
+            seen += 1
+            there = {"N": 7.0, "L": 3.0, **values}
+            sides = [f.evaluate(equation, partial(_called, there)) for equation in SYSTEMS[name]]
+            assert sides == pytest.approx([1, 1], rel=1e-9)
+    assert seen >= 1
+
+
+def test_a_system_that_contradicts_itself() -> None:
+    once = f.divide(f.add(x(), y()), N)
+    assert solve([once, f.divide(f.add(x(), y()), f.mul(TWO, N))], (X, Y)).found == ()
+    assert solve([once, f.mul(once, once)], (X, Y)).free
+
+
+@pytest.mark.timeout(20)
+def test_a_system_beyond_roots_of_quadratics_says_why() -> None:
+    with pytest.raises(NoClosedFormError, match="of degree 5 in a root of `x`; up to 4 is looked at"):
+        solve([f.divide(f.add(x(5), y(3), N), L), f.divide(f.add(x(), y(7)), N)], (X, Y))
+    with pytest.raises(NoClosedFormError, match="stands inside of a `max`"):
+        solve([f.divide(f.maximum(x(), y()), L), f.divide(f.add(x(5), y(7)), N)], (X, Y))
+
+
+def test_what_holds_at_every_size_is_told_from_what_does_not() -> None:
+    square = f.power(f.add(N, L), 2)
+    spread = f.add(f.power(N, 2), f.mul(TWO, N, L), f.power(L, 2))
+    assert holds(f.divide(square, spread))
+    assert not holds(f.divide(square, f.add(spread, f.number(Fraction(1, 1000)))))
