@@ -68,7 +68,8 @@ def _stop_where_incomplete(subject: Subject) -> None:
         unsaid = [d for d in error.diagnostics if d.code == codes.UNCOVERED]
         if unsaid:
             how = f"begin with a rule that says the rest; then write `extends THAT, {name}` in the file"
-            raise ScalecError(replace(d, helps=(how,)) for d in unsaid) from None
+            first, *others = unsaid
+            raise ScalecError([replace(first, notes=tuple(d.message for d in others), helps=(how,))]) from None
 
 
 def _usual(chooser: Chooser, rule: nodes.Ref) -> tuple[str, ...]:

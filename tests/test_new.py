@@ -53,6 +53,7 @@ def test_what_says_a_part_is_nothing_to_begin_with(rule: str, tmp_path: Path) ->
     result = scalec("new", tmp_path / "my.scale", "--network", "gpt", "--rule", rule)
     assert result.exit_code == 1
     assert result.output.startswith(f"error[SC402]: rule `{rule}` does not say")
+    assert (result.output.count("error"), result.output.count("help")) == (1, 1)
     assert f"`extends THAT, {rule}`" in result.output
     assert not (tmp_path / "my.scale").exists()
 

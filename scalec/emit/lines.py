@@ -137,5 +137,13 @@ def footer(plan: Plan) -> list[str]:
             shown = ", ".join(dict.fromkeys(f"{plan.value(value, s):.6g}" for s in sizes))
             shown = shown or formula_text(Short(plan).quantity(value))
             shown += FIT if plan.fits(value) else ""
+            shown += _share(plan, value) if name == "final_lr" and len(plan.optimizers) > 1 else ""
         lines.append(f"run.{name} = {shown}")
     return [*lines, *(f"empirical, not proved: {law.text}" for law in plan.fitted), *plan.sources]
+
+
+def _share(plan: Plan, final: Quantity) -> str:
+    """Of several rates one is said to end somewhere; one factor moves them all."""
+    rates = [(plan.value(final, sizes), plan.value(plan.rate, sizes)) for sizes in columns(plan)]
+    shares = ", ".join(dict.fromkeys(f"{end / rate:.6g}" for end, rate in rates if rate))
+    return f" of run.{plan.rate_name}" + (f": every rate ends at {shares} of its own" if shares else "")

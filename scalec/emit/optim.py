@@ -218,7 +218,7 @@ def _schedule(plan: Plan) -> str:
     word = plan.run.get("schedule")
     shape = SHAPES[word.word if isinstance(word, Choice) and word.word else "constant"]
     warmup = WARMUP if "warmup" in plan.run else ""
-    first = attribute_name(plan.run_name(next(iter(plan.optimizers)), "lr"))
+    first = attribute_name(plan.rate_name)
     final = f"run.final_lr / run.{first}" if "final_lr" in plan.run else "0.0"
     about = ", then ".join(([WARMUP_DOC] if warmup else []) + [shape.doc])
     past, left = ("(step - run.warmup)", "(steps - run.warmup)") if warmup else ("step", "steps")

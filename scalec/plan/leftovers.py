@@ -39,13 +39,23 @@ class Leftovers:
                 rule.span,
                 helps=[f"`--tune {name}=...`, `run {{ {name} = ... }}` in the rule, or a default of the optimizer"],
             )
-        for name, paths in self.uncovered.items():
+        for paths, names in self._unsaid().items():
+            what = ", ".join(f"`{name}`" for name in names)
             reporter.report(
                 codes.UNCOVERED,
-                f"rule `{rule.name}` does not say `{name}` of {listed(paths)}",
+                f"rule `{rule.name}` does not say {what} of {listed(paths)}",
                 rule.span,
-                helps=[f"`{name} = ...` gives a value, `{name} ~ ...` a law for a value that is tuned or inherited"],
+                helps=[
+                    f"`{names[0]} = ...` gives a value, `{names[0]} ~ ...` a law for a value that is tuned or inherited"
+                ],
             )
+
+    def _unsaid(self) -> dict[tuple[str, ...], list[str]]:
+        """The attributes that the same places lack, by these."""
+        found: dict[tuple[str, ...], list[str]] = {}
+        for name, paths in self.uncovered.items():
+            found.setdefault(tuple(paths), []).append(name)
+        return found
 
     def _report_baseless(self, program: Program, reporter: Reporter) -> None:
         """One finding for all sizes without a base; those that follow another's are left to that one."""

@@ -209,9 +209,14 @@ class Plan:
         return f"{owner}.{attribute}" if len(self.optimizers) > 1 else attribute
 
     @property
+    def rate_name(self) -> str:
+        """What the run's learning rate is called; of several optimizers, the first one's."""
+        return self.run_name(next(iter(self.optimizers)), "lr")
+
+    @property
     def rate(self) -> Quantity:
         """The run's learning rate; of several optimizers, the first one's."""
-        found = self.run[self.run_name(next(iter(self.optimizers)), "lr")]
+        found = self.run[self.rate_name]
         assert isinstance(found, Quantity)
         return found
 

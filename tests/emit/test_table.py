@@ -176,3 +176,20 @@ if __name__ == "__main__":
         SCHEMAS.mkdir(parents=True, exist_ok=True)
         schema = json.dumps(model.model_json_schema(mode="serialization"), indent=2)
         (SCHEMAS / f"{name}.json").write_text(schema + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "end"),
+    [("adamw+muon", "adamw.lr: every rate ends at 0.1"), ("muon+adamw", "muon.lr: every rate ends at 0.0064")],
+)
+def test_of_several_rates_the_one_that_ends_is_named(optimizer: str, end: str) -> None:
+    text = """
+    use std.muon_mup
+    rule mine extends muon_mup {
+      base N = 64, L = 2
+      run { schedule = cosine;  final_lr = 1e-4 }
+      run for muon { lr = 1/64 }
+    }
+    """
+    made = plan_of("gpt", {"N": 128}, optimizer=optimizer, text=text)
+    assert f"run.final_lr = 0.0001 of run.{end} of its own" in FORMATS["text"](made)
