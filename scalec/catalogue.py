@@ -229,7 +229,8 @@ BOUND_APART = Code(
     "bound-apart",
     "error",
     "A fitted rule was measured with one schedule and requires it. Rules that require different ones, or other different "
-    "values of the run, say nothing together.",
+    "values of the run, say nothing together. So do a rule whose tensors are to move in some way, `require lr ~ 1`, since "
+    "its fit is for those that do, and one that moves them otherwise: the width would count twice.",
 )
 
 SPLIT = Code(

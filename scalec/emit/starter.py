@@ -106,8 +106,8 @@ def _run(start: Start) -> Iterator[str]:
 
 def _first(start: Start, optimizer: Optimizer) -> list[str]:
     own = [c for c in start.resolved.clauses if c.node.kind == "run"]
-    theirs = [c.node for c in own if c.around.owners is None or optimizer.name in c.around.owners]
-    said = {s.attribute for clause in theirs for s in clause.statements}
+    theirs = [c for c in own if c.around.owners is None or optimizer.name in c.around.owners]
+    said = {s.attribute for clause in theirs for s in clause.said}
     return [f"{n} = {expression_text(v)}" for n, v in optimizer.uses if v is not None and n not in said]
 
 

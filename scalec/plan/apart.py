@@ -40,8 +40,8 @@ def examine_rule(rule: RuleSet, dimensions: Collection[str], optimizers: Collect
         _conditions([demand.node.condition], everything.with_laws(demand.laws), reporter)
 
 
-def _statement(clause: RuleClause, statement: nodes.Set | nodes.Solve, scope: Scope, reporter: Reporter) -> None:
-    if isinstance(statement, nodes.Solve):
+def _statement(clause: RuleClause, statement: nodes.Statement, scope: Scope, reporter: Reporter) -> None:
+    if not isinstance(statement, nodes.Set):
         scope.law(statement.order, reporter)
     else:
         number = Number(UNIT, [], complement=statement.complement)

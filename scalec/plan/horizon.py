@@ -17,7 +17,7 @@ from scalec.syntax import nodes
 
 def with_run_sizes(program: Program, rule: RuleSet, named: Collection[str]) -> Program:
     """The program, with the sizes of the run behind its own. `named`: what the user gave a size to."""
-    said = {s.attribute for c in rule.clauses if c.node.kind == "run" for s in c.node.statements}
+    said = {s.attribute for c in rule.clauses if c.node.kind == "run" for s in c.said}
     spoken, asked = _named(rule.clauses), _named(rule.demands)
     wanted = ((spoken | (asked & set(named))) - said) | {size.name for size in rule.base}
     new = (Dimension(name, doc) for name, doc in RUN_SIZES.items() if name in wanted and name not in program.dimension)

@@ -247,6 +247,7 @@ class _Planner:
         for values, asked in zip(seen, tunes, strict=True):
             self._tune((t for t in asked if t.attribute not in constant), values, owner.word)
         self.solver.settle(numbers)
+        self.reader.hold(numbers, f"tensor `{tensor.path}`")
         every = {n: v for n, v in (numbers | constant).items() if frozen.word != "yes" or n in untrained}
         needed = {n: v for n, v in every.items() if v.covered or self.request.partial or n not in MUST_BE_SAID}
         said = self._finish(needed, tensor.path)
@@ -259,7 +260,7 @@ class _Planner:
         layer = {"layer": f.symbol("layer", site.axes[-1].name)} if site.axes else {}
         scope = self._scope(layer | dict(site.relative) | self.dimensions, f"site `{site.path}`")
         clauses, tunes = self.reader.held(self.selection.of("site", site), scope), self._tunes(site)
-        said = self.request.partial or any(s.attribute == "scale" for c in clauses for s in c.node.statements)
+        said = self.request.partial or any(s.attribute == "scale" for c in clauses for s in c.said)
         if site.required and not said:
             self.left.uncovered.setdefault("scale", []).append(site.path)
         key = (tuple(map(id, clauses)), site.attributes, site.relative, site.axes, tunes)
@@ -274,6 +275,7 @@ class _Planner:
         self.reader.apply(clauses, values, scope)
         self._tune(tunes, values)
         self.solver.settle(values.numbers)
+        self.reader.hold(values.numbers, f"site `{site.path}`")
         return self._finish(values.numbers, site.path)
 
     def _plan_run(self) -> dict[str, Quantity | Choice]:
@@ -290,8 +292,8 @@ class _Planner:
         for group in (*alone, *needed, *late):
             self._plan_group(group, clauses, defaults, chosen)
         keys = [self.owners.run_name(o, n) for o, uses in defaults.items() for n in uses]
-        said = [s.attribute for c in clauses for s in c.node.statements]
-        self.run = {name: self.run[name] for name in dict.fromkeys((*keys, *said, *self.run)) if name in self.run}
+        stated = [s.attribute for c in clauses for s in c.said]
+        self.run = {name: self.run[name] for name in dict.fromkeys((*keys, *stated, *self.run)) if name in self.run}
         return {**self.run, **{name: w.finish() for name, w in chosen.items()}}
 
     def _plan_group(
@@ -329,6 +331,7 @@ class _Planner:
                 self.left.used_tunes.add(tune)
                 values.numbers.setdefault(tune.attribute, Number(None, [])).tune(f.number(tune.value), tune.origin)
         self.solver.settle(values.numbers)
+        self.reader.hold(values.numbers, "the run")
         finished = self._finish({own.get(name, name): n for name, n in values.numbers.items()}, "run")
         self.run |= finished
         self.solver.run.update((n, self.solver.in_sizes(q)) for n, q in finished.items())

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, ScalecError
 from scalec.plan.guards import Decider
-from scalec.plan.values import Equation, Number, Scope, Word, apply, origin_of
+from scalec.plan.values import Binding, Equation, Number, Scope, Word, apply, origin_of
 from scalec.resolve import vocabulary as words
 from scalec.resolve.rules import RuleClause
 from scalec.symbolic import formula as f
 from scalec.symbolic.formula import UNIT, ZERO, Formula
+from scalec.symbolic.text import plain
 from scalec.syntax import nodes
 
 
@@ -45,16 +46,18 @@ class Reader:
                     except ScalecError:
                         continue  # reported; the other statements may have mistakes of their own
 
-    def _statement(self, clause: RuleClause, statement: nodes.Set | nodes.Solve, values: Values, scope: Scope) -> None:
+    def _statement(self, clause: RuleClause, statement: nodes.Statement, values: Values, scope: Scope) -> None:
         origin = origin_of(clause, statement)
         name = "init.dist" if statement.attribute == "init" else statement.attribute
         known = name in values.numbers or clause.node.kind == "run"
-        if not isinstance(statement, nodes.Solve) and words.ATTRIBUTES[clause.node.kind].get(statement.attribute):
+        if isinstance(statement, nodes.Set) and words.ATTRIBUTES[clause.node.kind].get(statement.attribute):
             assert isinstance(statement.value, nodes.Name)
             values.words.setdefault(name, Word("", [])).set(statement.value.text, origin)
         elif known:
             number = values.numbers.setdefault(name, Number(None, []))
-            if isinstance(statement, nodes.Solve):
+            if isinstance(statement, nodes.Bound):
+                number.bounds.append(Binding(scope.law(statement.order, self.reporter), origin))
+            elif isinstance(statement, nodes.Solve):
                 number.solve(Equation(statement, scope, values.numbers, origin))
             else:
                 apply(number, statement, scope, origin, self.reporter)
@@ -63,6 +66,27 @@ class Reader:
             self.reporter.report(
                 codes.UNKNOWN_WORD, message, statement.span, notes=[f"it has {', '.join(values.numbers)}"]
             )
+
+    def hold(self, numbers: Mapping[str, Number], where: str) -> None:
+        """Report each law that is another one than some rule requires, where that makes a difference."""
+        for name, number in numbers.items():
+            for bound in number.bounds:
+                apart = f.subtract(number.law, bound.law)
+                if number.origins_law and any(sign(apart) not in (0, None) for sign in self.decider.signs):
+                    self._bound_apart(name, number, bound, where)
+
+    def _bound_apart(self, name: str, number: Number, bound: Binding, where: str) -> None:
+        ours, theirs = bound.origin, number.origins_law[-1]
+        together = f"rules `{ours.rule}` and `{theirs.rule}` cannot be combined"
+        asked = f"`{name} ~ {plain(bound.law)}`"
+        self.reporter.report(
+            codes.BOUND_APART,
+            f"{together}: `{ours.rule}` is for {asked}" if theirs.rule != ours.rule else f"{asked} is required here",
+            ours.span,
+            label=f"`{ours.rule}` requires it",
+            labels=[(theirs.span, f"`{theirs.rule}` says otherwise")] if theirs.span else [],
+            notes=[f"`{name}` moves as `{plain(number.law)}` for {where}"],
+        )
 
 
 def default(value: Formula) -> Number:

@@ -34,7 +34,7 @@ def by_need(clauses: Sequence[RuleClause], reporter: Reporter) -> tuple[Group, .
     """The attributes that `run` clauses set, and those that follow from sizes. Raises ScalecError for a circle."""
     reads: dict[str, dict[str, _Read]] = {}
     for clause in clauses:
-        for statement in clause.node.statements:
+        for statement in clause.said:
             found, solved = reads.setdefault(statement.attribute, {}), isinstance(statement, nodes.Solve)
             for name in _names(clause, statement):
                 found[name] = _Read(statement.span, solved and (name not in found or found[name].solved))
@@ -50,8 +50,8 @@ def by_need(clauses: Sequence[RuleClause], reporter: Reporter) -> tuple[Group, .
 
 def solved_at(group: Group, clauses: Iterable[RuleClause]) -> Span | None:
     """Where the first equation for one of a group is."""
-    said = (s for clause in clauses for s in clause.node.statements if s.attribute in group)
-    return next((s.span for s in said if isinstance(s, nodes.Solve)), None)
+    about = (s for clause in clauses for s in clause.said if s.attribute in group)
+    return next((s.span for s in about if isinstance(s, nodes.Solve)), None)
 
 
 def _groups(reads: Reads) -> Mapping[str, Group]:
@@ -91,7 +91,7 @@ def _visit(
     done[group] = None
 
 
-def _names(clause: RuleClause, statement: nodes.Set | nodes.Solve) -> Iterable[str]:
+def _names(clause: RuleClause, statement: nodes.Statement) -> Iterable[str]:
     """What the value of a statement reads. A law that is solved for a value may read that value itself."""
     first = [name.text.removeprefix("run.").removeprefix("base.") for name in nodes.names(statement)]
     solved = [statement.law] if isinstance(statement, nodes.Solve) else []

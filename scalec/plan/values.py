@@ -36,6 +36,7 @@ class Number:
     losers: list[Origin] = field(default_factory=list)
     complement: bool = False
     equation: Equation | None = None
+    bounds: list[Binding] = field(default_factory=list)
 
     @property
     def covered(self) -> bool:
@@ -207,6 +208,14 @@ class Equation:
         return self.scope.laws[self.statement.law]
 
 
+@dataclass(frozen=True)
+class Binding:
+    """`require lr ~ 1` at a place: the law that a number is to have, whatever else is said of it."""
+
+    law: Formula
+    origin: Origin
+
+
 def apply(number: Number, statement: nodes.Set, scope: Scope, origin: Origin, reporter: Reporter) -> None:
     """Let one statement act on a numeric attribute. Raises ScalecError where it has no meaning."""
     try:
@@ -232,7 +241,7 @@ def _apply(number: Number, statement: nodes.Set, scope: Scope, origin: Origin, r
             number.multiply_law(scope.law(statement.value, reporter), origin)
 
 
-def origin_of(clause: RuleClause, statement: nodes.Set | nodes.Solve) -> Origin:
+def origin_of(clause: RuleClause, statement: nodes.Statement) -> Origin:
     text = f"{clause_subject(clause.node)} {{ {statement_text(statement)} }}"
     names = [
         *([statement.law] if isinstance(statement, nodes.Solve) else []),

@@ -47,6 +47,11 @@ class RuleClause:
     own: bool
     laws: tuple[nodes.LawDecl, ...] = ()
 
+    @property
+    def said(self) -> tuple[nodes.Set | nodes.Solve, ...]:
+        """The statements that give something a value, and not only require one."""
+        return tuple(s for s in self.node.statements if not isinstance(s, nodes.Bound))
+
 
 @dataclass(frozen=True)
 class RuleDemand:
@@ -238,7 +243,7 @@ class _Flattener:
             message = f"`{words.OWNER}` is the name of an optimizer and takes `=` only"
             self.reporter.report(codes.UNKNOWN_WORD, message, statement.span)
 
-    def _check_statement(self, kind: nodes.Kind, statement: nodes.Set | nodes.Solve, unit: str) -> None:
+    def _check_statement(self, kind: nodes.Kind, statement: nodes.Statement, unit: str) -> None:
         attributes = words.ATTRIBUTES[kind]
         if statement.attribute not in attributes:
             known = (*attributes, *([words.OWNER] if kind == "tensor" else []))
@@ -251,8 +256,9 @@ class _Flattener:
             )
             return
         choices = attributes[statement.attribute]
-        if isinstance(statement, nodes.Solve):
-            self.workspace.find("law", statement.law, unit, statement.span, self.reporter)
+        if not isinstance(statement, nodes.Set):
+            if isinstance(statement, nodes.Solve):
+                self.workspace.find("law", statement.law, unit, statement.span, self.reporter)
             if choices:
                 message = f"`{statement.attribute}` is a word, and no law makes one"
                 self.reporter.report(codes.UNKNOWN_WORD, message, statement.span)

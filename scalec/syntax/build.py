@@ -93,7 +93,7 @@ def _clause(kind: nodes.Kind) -> Method:
     def make(self: Builder, span: Span, *items: object) -> nodes.Clause:
         chosen, excluded = items[0] if items and isinstance(items[0], tuple) else ((), None)
         qualifiers = _only(nodes.Qualifier, items)
-        statements = tuple(item for item in items if isinstance(item, nodes.Set | nodes.Solve))
+        statements = tuple(item for item in items if isinstance(item, nodes.Statement))
         return nodes.Clause(kind, chosen, excluded or (), qualifiers, statements, span=span)
 
     return make
@@ -230,6 +230,9 @@ class Builder:
             helps = (f"`1 - {path.text} {op} ...` sets what `{path.text}` lacks to 1",)
             self.reporter.report(SYNTAX, f"`{one} - {path.text}` cannot be set", span, helps=helps)
         return nodes.Set(path.text, op, value, complement=True, span=span)
+
+    def bound(self, span: Span, attribute: nodes.Path, order: nodes.Expr) -> nodes.Bound:
+        return nodes.Bound(attribute.text, order, span=span)
 
     def solve(self, span: Span, attribute: nodes.Path, law: nodes.Path, order: nodes.Expr) -> nodes.Solve:
         return nodes.Solve(attribute.text, law.text, order, span=span)

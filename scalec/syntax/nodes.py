@@ -263,6 +263,17 @@ class Solve(Node):
 
 
 @dataclass(frozen=True)
+class Bound(Node):
+    """`require lr ~ 1`: that it moves so, whatever other clauses say."""
+
+    attribute: str
+    order: Expr
+
+
+Statement = Set | Solve | Bound
+
+
+@dataclass(frozen=True)
 class Clause(Node):
     """`tensor matrix except router in repeat { lr ~ 1/fan_in }`; `head` is the span of its first line."""
 
@@ -270,7 +281,7 @@ class Clause(Node):
     selectors: tuple[Selector, ...]
     excluded: tuple[Selector, ...]
     qualifiers: tuple[Qualifier, ...]
-    statements: tuple[Set | Solve, ...]
+    statements: tuple[Statement, ...]
 
 
 @dataclass(frozen=True)

@@ -150,11 +150,13 @@ def qualifier_text(qualifier: nodes.Qualifier) -> str:
     return f"{qualifier.kind} {paths_text(qualifier.paths) or regimes_text(qualifier.regimes)}"
 
 
-def statement_text(statement: nodes.Set | nodes.Solve) -> str:
+def statement_text(statement: nodes.Statement) -> str:
     """`init.std ~ 1/fan_in`, `1 - beta1 ~ batch/tokens`, `wd solves timescale ~ 1`."""
     match statement:
         case nodes.Set(attribute=attribute, op=op, value=value, complement=complement):
             return f"{'1 - ' if complement else ''}{attribute} {op} {expression_text(value)}"
+        case nodes.Bound(attribute=attribute, order=order):
+            return f"require {attribute} ~ {expression_text(order)}"
         case nodes.Solve(attribute=attribute, law=law, order=order):
             return f"{attribute} solves {law} ~ {expression_text(order)}"
         case _:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from scalec.diagnostics import ScalecError
@@ -9,7 +11,7 @@ from scalec.operands import Operands
 from scalec.pipeline import PlanRequest, check_rule, plan
 from scalec.plan.model import Plan
 from scalec.plan.tunables import tunables
-from tests.planning import diagnostics, law, quantity, said, value, workspace
+from tests.planning import diagnostics, law, plan_of, quantity, said, value, workspace
 
 NETWORK = """
 network net {
@@ -195,6 +197,53 @@ def test_others_can(first: str, second: str) -> None:
     text = f"rule one {{ {first} }} rule two {{ {second} }}"
     text += " rule mine extends mup, one, two { base N = 64  run { schedule = cosine;  final_lr = 1e-5 } }"
     plan(workspace(text), Operands("mine", "mlp", "adam"), PlanRequest(("N=64",)))
+
+
+BOUND = "rule bound { tensor * { require lr ~ 1 }  tensor readout { require init.std ~ 1/fan_in } }"
+
+
+@pytest.mark.parametrize(
+    ("body", "at", "messages"),
+    [
+        ("", "N=128", ["SC415 rules `bound` and `mup` cannot be combined: `bound` is for `lr ~ 1`"]),
+        ("", "L=8", []),  # at the base width nothing has moved
+        ("tensor * { lr ~ 1 }", "N=128", []),
+        ("tensor * { lr = 1/64 }", "N=128", []),  # a number of its own does not move either
+        ("tensor * { lr *~ fan_in }  tensor input, vector { lr ~ 1 }", "N=128", []),  # as `matrix` has its inverse
+        ("tensor * { lr ~ 1 }  tensor readout { init.std ~ 1 }", "N=128",
+         ["SC415 rules `bound` and `mine` cannot be combined: `bound` is for `init.std ~ 1/m_N`"]),
+        ("tensor mlp { require lr ~ 1 }  tensor mlp { lr ~ 1/fan_in }  tensor * except mlp { lr ~ 1 }", "N=128",
+         ["SC415 rules `bound` and `mine` cannot be combined: `bound` is for `lr ~ 1`",
+          "SC415 `lr ~ 1` is required here"]),
+    ],
+)  # fmt: skip
+def test_a_law_that_a_rule_requires(body: str, at: str, messages: list[str]) -> None:
+    """`require lr ~ 1` sets nothing; it is held against what the rule says at last, where that makes a difference."""
+    text = f"{BOUND} rule mine extends mup, bound {{ base N = 64, L = 2  {body} }}"
+    assert reported(lambda: plan_of(text, at, rule="mine", network="gpt", optimizer="adamw")) == messages
+
+
+def reported(call: Callable[[], object]) -> list[str]:
+    """What a call reports that may do without."""
+    try:
+        call()
+    except ScalecError as error:
+        return [f"{d.code.id} {d.message}" for d in error.diagnostics]
+    return []
+
+
+def test_a_required_law_covers_nothing() -> None:
+    text = "rule mine { base N = 64  tensor * { init.std = 1;  init = normal;  require lr ~ 1;  eps ~ 1;  wd ~ 1 } }"
+    assert [m[:5] for m in said(lambda: plan_of(text, "N=64", optimizer="adamw"))] == ["SC402"]
+
+
+@pytest.mark.parametrize(("regime", "count"), [("width", 1), ("depth", 0)])
+def test_a_check_holds_a_required_law_in_the_limit(regime: str, count: int) -> None:
+    found = workspace(f"{BOUND} rule mine extends mup, bound {{ }}")
+    asked = Operands("mine", "gpt", "adamw")
+    messages = reported(lambda: check_rule(found, asked, regime, ("stable_init",)))
+    assert len(messages) == count
+    assert all(m.startswith("SC415 rules `bound` and `mup`") for m in messages)
 
 
 def test_who_said_otherwise_is_shown() -> None:

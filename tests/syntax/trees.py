@@ -122,9 +122,11 @@ qualifiers = (
     | node(nodes.Qualifier, st.just("under"), regimes=regimes)
     | node(nodes.Qualifier, st.just("where"), condition=conditions)
 )
-statements = node(
-    nodes.Set, dotted, st.sampled_from(["=", "~", "*=", "*~"]), expressions, complement=st.booleans()
-) | node(nodes.Solve, dotted, dotted, expressions)
+statements = (
+    node(nodes.Set, dotted, st.sampled_from(["=", "~", "*=", "*~"]), expressions, complement=st.booleans())
+    | node(nodes.Solve, dotted, dotted, expressions)
+    | node(nodes.Bound, dotted, expressions)
+)
 clauses = node(
     nodes.Clause,
     st.sampled_from(["tensor", "site"]),
