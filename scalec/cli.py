@@ -9,16 +9,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from scalec.terminal import Report, findings, print_all, print_coloured, rule_files, write
+
 if TYPE_CHECKING:
-    from scalec.diagnostics import Diagnostic
     from scalec.operands import Operands
     from scalec.pipeline import PlanRequest
     from scalec.plan.model import Plan
@@ -34,16 +34,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class Report(StrEnum):
-    """How findings are written."""
-
-    text = "text"
-    concise = "concise"
-    json = "json"
-    github = "github"
-    sarif = "sarif"
 
 
 class TableFormat(StrEnum):
@@ -102,16 +92,16 @@ def plan(
     dtype: Annotated[DType, typer.Option(help="What weights are kept in: warn of what is too small.")] = DType.float32,
 ) -> None:  # fmt: skip
     """The per-tensor table: init, multipliers, learning rate, epsilon, decay; one column a size."""
-    with _findings(Report.json if form is TableFormat.json else Report.text):
+    with findings(Report.json if form is TableFormat.json else Report.text):
         from scalec.emit import table
         from scalec.emit.tunables import tunables_text
         from scalec.plan.precision import underflows
 
         workspace, operands = _operands(file, rule, network, optimizer, allow_class)
         made = _planned(workspace, operands, _request(at or (), base, tune, tuned, regime))
-        _print(underflows(made, dtype.value), Report.text, sys.stderr)
-        write = tunables_text if tunables else table.FORMATS[form.value]
-        typer.echo(table.why(made, why) if why else write(made), nl=False)
+        print_all(underflows(made, dtype.value), Report.text, sys.stderr)
+        shown = tunables_text if tunables else table.FORMATS[form.value]
+        typer.echo(table.why(made, why) if why else shown(made), nl=False)
 
 
 @app.command("compile")
@@ -123,7 +113,7 @@ def compile_(
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")] = Path(),
 ) -> None:  # fmt: skip
     """Emit a standalone PyTorch model, its optimizer, a training script and a manifest."""
-    with _findings(Report.text):
+    with findings(Report.text):
         from scalec import pipeline
 
         workspace, operands = _operands(file, rule, network, optimizer, allow_class)
@@ -132,7 +122,7 @@ def compile_(
         request = _request(at or ("",), base, tune, tuned, regime)
         made = _planned(workspace, operands, request)
         for emitted in pipeline.emit_files(made, pipeline.fingerprint(workspace, operands, request)):
-            _write(out / emitted.name, emitted.text)
+            write(out / emitted.name, emitted.text)
             typer.echo(f"wrote {out / emitted.name}")
 
 
@@ -153,17 +143,17 @@ def check(
     if regime is None:
         if not paths:
             raise typer.BadParameter("name files to check, or a rule with --rule, --network and --regime")
-        with _findings(form):
-            files = list(_rule_files(paths))
+        with findings(form):
+            files = list(rule_files(paths))
         said = checking.of_files(files, form.value)
     else:
         file = str(paths[0]) if paths else None
-        with _findings(form):
+        with findings(form):
             rules = rule.split(",") if rule and "(" not in rule else [rule]
             asked = [_operands(file, name, network, optimizer, None) for name in rules]
             said = checking.of_rules(asked, regime, goal, form.value, why=why, steps=steps)
     if form is Report.text and sys.stdout.isatty():
-        _colour(said.text, sys.stdout)
+        print_coloured(said.text, sys.stdout)
     else:
         typer.echo(said.text, nl=False)
     if not said.holds:
@@ -179,7 +169,7 @@ def derive(
     name: Annotated[str, typer.Option(help="What to call the rule.")] = "derived",
 ) -> None:  # fmt: skip
     """Find a rule that reaches a goal, and print it as a rule file that checks."""
-    with _findings(Report.text):
+    with findings(Report.text):
         from scalec.check.goals import DEFAULT
         from scalec.deriving import Asked, derive_rule
 
@@ -200,7 +190,7 @@ def equiv(
     regime: Annotated[str, typer.Option(help="Compare orders, as sizes grow in this regime alone.")] = "",
 ) -> None:  # fmt: skip
     """Prove that two rules are the same up to gauge on a network, or say where they differ."""
-    with _findings(Report.text):
+    with findings(Report.text):
         from scalec.gauging import equivalence
 
         rules = _of_rules(first, second, network, optimizer)
@@ -214,7 +204,7 @@ def diff(
     network: Network = None, optimizer: Optimizer = None,
 ) -> None:  # fmt: skip
     """What two rules say differently on a network, and what of it is a matter of gauge alone."""
-    with _findings(Report.text):
+    with findings(Report.text):
         from scalec.gauging import side_by_side
 
         typer.echo(side_by_side(*_of_rules(first, second, network, optimizer)), nl=False)
@@ -228,7 +218,7 @@ def convert(
     name: Annotated[str, typer.Option(help="What to call the rule.")] = "converted",
 ) -> None:  # fmt: skip
     """Rewrite a rule in another gauge: the same training, with other factors in the forward pass or with none."""
-    with _findings(Report.text):
+    with findings(Report.text):
         from scalec.gauging import conversion
 
         like = None if form == MULTIPLIER_FREE else _of_rule("--form", form, network, optimizer)
@@ -244,11 +234,11 @@ def fmt(
 ) -> None:
     """Lay rule files out in the one way, comments kept. Exit code 1 where `--check` or `--diff` finds anything."""
     found = False
-    with _findings(Report.text):
-        files = list(_rule_files(paths or [Path("-")]))
+    with findings(Report.text):
+        files = list(rule_files(paths or [Path("-")]))
     for path in files:
         try:
-            with _findings(Report.text):
+            with findings(Report.text):
                 changed = _format(path, writes=not (check or diff), shows=diff)
                 found |= changed and (check or diff)
         except typer.Exit:
@@ -274,7 +264,7 @@ def _format(path: Path, *, writes: bool, shows: bool) -> bool:
     elif stdin and writes:
         typer.echo(text, nl=False)
     elif changed and writes:
-        _write(path, text)
+        write(path, text)
     elif changed:
         typer.echo(f"would lay out {source.name}")
     return changed
@@ -289,7 +279,7 @@ def new(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file where there is one.")] = False,
 ) -> None:
     """Begin a rule file: a rule of your own on top of a standard one, ready to check, plan and compile."""
-    with _findings(Report.text):
+    with findings(Report.text):
         from scalec import catalogue
         from scalec.diagnostics import Reporter
         from scalec.operands import Operands
@@ -300,14 +290,14 @@ def new(
             Reporter().fail(catalogue.UNWRITABLE, f"the name of a rule file ends in `{SUFFIX}`")
         if file.exists() and not force:
             Reporter().fail(catalogue.UNWRITABLE, f"`{file}` is there already", helps=["`--force` overwrites it"])
-        _write(file, starter(Operands(rule, network, optimizer), str(file)))
+        write(file, starter(Operands(rule, network, optimizer), str(file)))
         typer.echo(f"wrote {file}")
 
 
 @app.command()
 def explain(code: Annotated[str, typer.Argument(help="A code (SC201) or its name (unknown-name).")]) -> None:
     """What a diagnostic means."""
-    with _findings(Report.text):
+    with findings(Report.text):
         from scalec.catalogue import CODES, UNKNOWN_CODE
         from scalec.diagnostics import Reporter, did_you_mean
 
@@ -366,63 +356,8 @@ def _planned(workspace: Workspace, operands: Operands, request: PlanRequest) -> 
     from scalec.plan.demands import unmet
 
     made = plan(workspace, operands, request)
-    _print((*unmet(made, "valid"), *tied(made)), Report.text, sys.stderr)
+    print_all((*unmet(made, "valid"), *tied(made)), Report.text, sys.stderr)
     return made
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file, and the folders to it. Raises ScalecError where that cannot be."""
-    from scalec.catalogue import UNWRITABLE
-    from scalec.diagnostics import Reporter
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        file = next((f"`{p}` is no folder" for p in path.parents if p.exists() and not p.is_dir()), "")
-        Reporter().fail(UNWRITABLE, f"cannot write `{path}`: {file or (error.strerror or str(error)).lower()}")
-
-
-def _rule_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files themselves, and those in the folders. Raises ScalecError for a folder without any."""
-    from scalec.catalogue import FILE_NOT_FOUND
-    from scalec.diagnostics import Reporter
-
-    for path in paths:
-        found = sorted(path.rglob("*.scale")) if path.is_dir() else [path]
-        if not found:
-            Reporter().fail(FILE_NOT_FOUND, f"there is no rule file in `{path}`: none has a name that ends in `.scale`")
-        yield from found
-
-
-@contextmanager
-def _findings(form: Report) -> Iterator[None]:
-    """Findings of a pass end the command with exit code 1."""
-    from scalec.diagnostics import ScalecError
-
-    try:
-        yield
-    except ScalecError as error:
-        _print(error.diagnostics, form, sys.stderr if form is not Report.json else sys.stdout)
-        raise typer.Exit(1) from None
-
-
-def _print(diagnostics: Iterable[Diagnostic], form: Report, stream: TextIO) -> None:
-    from scalec import render
-
-    text = render.FORMATS[form.value](diagnostics)
-    if form is Report.text and stream.isatty():
-        _colour(text, stream)
-    else:
-        stream.write(text)
-
-
-def _colour(text: str, stream: TextIO) -> None:
-    from rich.console import Console
-
-    from scalec import render
-
-    Console(file=stream, highlight=False, soft_wrap=True).print(render.styled(text), end="")
 
 
 def main() -> NoReturn:

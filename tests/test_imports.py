@@ -45,7 +45,7 @@ def test_a_command_imports_what_it_needs(command: tuple[str, ...], tmp_path: Pat
 
 def test_help_reads_no_room_of_the_package(tmp_path: Path) -> None:
     found = {name for name in imported("scalec", "--help", folder=tmp_path) if name.startswith("scalec")}
-    assert found == {"scalec", "scalec.cli"}
+    assert found == {"scalec", "scalec.cli", "scalec.terminal"}
 
 
 def test_a_heavy_import_is_noticed(tmp_path: Path) -> None:

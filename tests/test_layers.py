@@ -19,7 +19,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"derive"}),
     frozenset({"emit", "operands"}),
     frozenset({"pipeline", "tools", "deriving"}),
-    frozenset({"checking", "gauging"}),
+    frozenset({"checking", "gauging", "terminal"}),
     frozenset({"torch", "cli", "api"}),
     frozenset({"scalec", "__main__"}),
 )
@@ -31,8 +31,8 @@ THIRD_PARTY: dict[str, frozenset[str]] = {
     "sympy": frozenset({"symbolic"}),
     "lark": frozenset({"syntax"}),
     "pydantic": frozenset({"emit.manifest", "emit.document", "check.document"}),
-    "rich": frozenset({"render", "cli"}),
-    "typer": frozenset({"cli"}),
+    "rich": frozenset({"render", "terminal"}),
+    "typer": frozenset({"cli", "terminal"}),
 }
 
 

@@ -15,8 +15,9 @@ from scalec import catalogue as codes
 from scalec.diagnostics import Reporter, ScalecError, did_you_mean
 from scalec.program.blocks import BLOCKS
 from scalec.program.blocks.modifiers import check_met
-from scalec.program.building import Block, BlockSpec, Builder, Option, Place
+from scalec.program.building import Block, Builder
 from scalec.program.program import Dimension, OptionValue, Program
+from scalec.program.specs import BlockSpec, Option, Place
 from scalec.program.streaming import Value
 from scalec.resolve.networks import NetworkDef, NetworkDim
 from scalec.source import Span

@@ -20,7 +20,7 @@ from scalec.program.blocks import (
     streams,
     vision,
 )
-from scalec.program.building import BlockSpec
+from scalec.program.specs import BlockSpec
 
 GROUPS = (ends, layers, attention, mlp, moe, vision, conditioning, composition, streams, modifiers)
 BLOCKS: Mapping[str, BlockSpec] = {spec.kind: spec for group in GROUPS for spec in group.SPECS}

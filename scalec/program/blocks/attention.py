@@ -12,8 +12,9 @@ from scalec import catalogue as codes
 from scalec.program import ops
 from scalec.program.blocks import rotary
 from scalec.program.blocks.layers import BIAS, DROPOUT, matrix, normalised
-from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.building import Block, Builder
 from scalec.program.program import Parts
+from scalec.program.specs import BlockSpec, Option
 from scalec.program.streaming import Value
 from scalec.resolve.vocabulary import HEADS
 from scalec.symbolic.formula import UNIT, Formula, add, divide, mul

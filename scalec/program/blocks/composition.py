@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from scalec.program import ops
-from scalec.program.building import Block, BlockSpec, Builder, Option, Place
+from scalec.program.building import Block, Builder
 from scalec.program.program import Axis
+from scalec.program.specs import BlockSpec, Option, Place
 from scalec.program.streaming import Value
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from scalec import catalogue as codes
 from scalec.program import ops
 from scalec.program.blocks.layers import BIAS, matrix
-from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.building import Block, Builder
 from scalec.program.program import Use
+from scalec.program.specs import BlockSpec, Option
 from scalec.program.streaming import Positions, Value
 from scalec.symbolic.formula import UNIT, Formula, divide, number
 from scalec.symbolic.text import plain

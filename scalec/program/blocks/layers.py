@@ -7,8 +7,9 @@ from fractions import Fraction
 from scalec import catalogue as codes
 from scalec.program import ops
 from scalec.program.blocks.modifiers import adapted
-from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.building import Block, Builder
 from scalec.program.program import Axis, Parts
+from scalec.program.specs import BlockSpec, Option
 from scalec.program.streaming import Value
 from scalec.symbolic.formula import Formula
 

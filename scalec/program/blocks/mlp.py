@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from scalec.program import ops
 from scalec.program.blocks.layers import BIAS, DROPOUT, NONLINEARITIES, matrix
-from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.building import Block, Builder
+from scalec.program.specs import BlockSpec, Option
 from scalec.program.streaming import Value
 from scalec.symbolic.formula import Formula
 

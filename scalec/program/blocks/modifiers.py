@@ -8,8 +8,9 @@ from __future__ import annotations
 from scalec import catalogue as codes
 from scalec.diagnostics import did_you_mean
 from scalec.program import ops
-from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.building import Block, Builder
 from scalec.program.program import Axis
+from scalec.program.specs import BlockSpec, Option
 from scalec.program.streaming import Value
 from scalec.resolve.vocabulary import ROLES, covers, with_wholes
 from scalec.symbolic.formula import Formula

@@ -10,8 +10,9 @@ from scalec.program import ops
 from scalec.program.blocks.layers import NONLINEARITIES, matrix
 from scalec.program.blocks.mlp import ACT, bend, feed_forward
 from scalec.program.blocks.mlp import GATES as GATED
-from scalec.program.building import Block, BlockSpec, Builder, Option
+from scalec.program.building import Block, Builder
 from scalec.program.program import Axis
+from scalec.program.specs import BlockSpec, Option
 from scalec.program.streaming import Value
 from scalec.symbolic.formula import UNIT, Formula, as_number, mul
 

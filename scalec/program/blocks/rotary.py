@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from scalec import catalogue as codes
-from scalec.program.building import Block, Builder, Option
+from scalec.program.building import Block, Builder
 from scalec.program.program import OptionValue
+from scalec.program.specs import Option
 from scalec.symbolic.formula import Formula, divide, number
 
 DEFAULTS: dict[str, OptionValue] = {"rope_base": number(10000), "rope_layout": "halves"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from scalec import catalogue as codes
-from scalec.program.building import Block, BlockSpec, Builder, Place
+from scalec.program.building import Block, Builder
+from scalec.program.specs import BlockSpec, Place
 from scalec.program.streaming import SideStream, Value
 from scalec.symbolic.formula import UNIT
 from scalec.syntax import nodes
