@@ -8,7 +8,7 @@ claims made so far (`Around.broken`); where one is broken, the training is run a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -16,70 +16,83 @@ from typing import Literal, NamedTuple
 from scalec.calculus.components import Component, Vector, size
 from scalec.calculus.pruning import prune
 from scalec.calculus.structure import Structure, inputs
-from scalec.calculus.words import History, as_common, history
+from scalec.calculus.words import History, Part, as_common, history
 from scalec.program.ops import (
     Add,
     Bias,
     Broadcast,
     Constant,
+    Dot,
+    Elementwise,
     Gain,
     Gather,
     Input,
     Linear,
+    Mix,
+    Multiply,
     Normalise,
     Operation,
     Output,
     Repeat,
+    Reshape,
     Scale,
 )
 from scalec.symbolic.dominance import Magnitude
 
 Way = Literal["forward", "backward"]
 Name = tuple[str, str]  # of a letter
-Pair = tuple[Name, Name]  # the letter popped last, and the one that is then on top
+Route = tuple[Name, ...]  # a weight's letter and marks, popped one after the other
+Pair = tuple[Route, Name, Part]  # what was popped last, the letter that is then on top, and the part of it all
 Carries = Add | Bias | Broadcast | Gain | Gather | Normalise | Output | Repeat | Scale  # words go through as they are
+Aligns = Dot | Gain | Mix | Normalise  # it matters here whether vectors point the same way
 
 
 @dataclass(frozen=True, eq=False)
-class Home:
-    """Values that hold parts of one sum. `letters`: those whose pop puts a vector, or its gradient, among them."""
+class Place:
+    """Values that words go through as they are. `sum`: there is one among them; `aligns`: names of the places that
+    can be reached without a weight, and where directions matter.
+    """
 
-    letters: frozenset[Name]
+    sum: bool
+    aligns: tuple[str, ...]
 
 
 class Claim(NamedTuple):
-    """Of each vector at home, the largest component that begins with `start` is at least this `share`."""
+    """Of each vector at the place, the largest component that begins with `start` is at least this `share`."""
 
-    home: Home
+    place: Place
     start: History
     share: Magnitude
-    popped: Name
+    popped: Route
 
     @property
     def pair(self) -> Pair:
-        return self.popped, self.start.word[0].name
+        return self.popped, self.start.word[0].name, self.start.part
 
-    def holds(self, vector: Vector) -> bool:
-        same = [c for c in vector if c.part == self.start.part]
+    def holds(self, vector: Vector, way: Way) -> bool:
+        """What a gradient brings into a forward vector is a change, whatever the gradient was part of."""
+        part: Part = "delta" if way == "forward" and self.popped[0][1] == "backward" else self.start.part
+        start = history(self.share.cell, part, "", self.start.word, self.start.deps)
+        same = [c for c in vector if c.part == part]
         whole = size(self.share.cell, same)
-        return whole is None or any(whole * self.share <= c.order and self.start in c.history.starts for c in same)
+        return whole is None or any(whole * self.share <= c.order and start in c.history.starts for c in same)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Around:
     """What one training leaves out. `refuted`: claims not to make; `made`: where each was made first."""
 
     structure: Structure
-    refuted: frozenset[Pair]
+    refuted: frozenset[Pair] = frozenset()
     made: dict[Claim, tuple[int, Way, int]] = field(default_factory=dict)
 
     def prune(self, vector: Vector, op: Operation, way: Way, step: int) -> Vector:
         """Less of what an operation reads, or of the gradient of what it puts out."""
         kept = prune(vector)
-        home = self.homes.get(op.x if way == "forward" and isinstance(op, Linear) else op.out)
-        if home is None or len(kept) < 2:
+        if len(kept) < 2:
             return kept
-        left, claims = kept[0].order.cell.once(_left, kept, home, self.refuted)
+        here = self._root[op.x if way == "forward" and isinstance(op, Linear) else op.out]
+        left, claims = kept[0].order.cell.once(_left, kept, here, self, self.refuted)
         for claim in claims:
             self.made.setdefault(claim, (step, way, self._position(op, way)))
         return left
@@ -90,39 +103,90 @@ class Around:
         return frozenset(
             claim.pair
             for claim, (then, first, position) in self.made.items()
-            for way, name, at in self._read.get(claim.home, ())
+            for way, name, at in self._read.get(claim.place, ())
             if then < step or (way == first and at >= position)
-            if not claim.holds(read[way].get(name, ()))
+            if not claim.holds(read[way].get(name, ()), way)
         )
 
+    def refute(self, pairs: frozenset[Pair]) -> int:
+        """Make such claims no more. Returns the first step that relied on one."""
+        first = min(then for claim, (then, _, _) in self.made.items() if claim.pair in pairs)
+        self.refuted |= pairs
+        self.made = {claim: at for claim, at in self.made.items() if at[0] < first}
+        return first
+
     # ---- places ------------------------------------------------------------------------------
+    def places_after(self, route: Route, here: str) -> tuple[Place, ...]:
+        """Where a vector, or a gradient, may be once these are popped; none if that is not known."""
+        if (route, here) not in self._known:
+            first, *marks = route
+            found = self._popped.get(first, set())
+            if first[1] == "mark":
+                found, marks = {here}, [first, *marks]
+            for mark in marks:
+                near = {self._kept[root] for root in found}
+                found = {there for kept, there in self._unmarked.get(mark, ()) if kept in near}
+            self._known[route, here] = tuple(self.place[root] for root in sorted(found))
+        return self._known[route, here]
+
     @cached_property
-    def homes(self) -> Mapping[str, Home]:
-        """The home of a value, where there is a sum in it."""
-        root = _connected(self.structure)
-        places: dict[Name, set[str]] = {}
+    def _known(self) -> dict[tuple[Route, str], tuple[Place, ...]]:
+        return {}
+
+    @cached_property
+    def _popped(self) -> Mapping[Name, set[str]]:
+        """Where what a weight is met by ends up."""
+        found: dict[Name, set[str]] = {}
         for op in self.structure.operations:
             if isinstance(op, Linear):
                 turned = self.structure.program.tensor[op.tensor].uses[op.use].transposed
                 there, back = ("backward", "forward") if turned else ("forward", "backward")
-                places.setdefault((op.tensor, there), set()).add(root[op.x])
-                places.setdefault((op.tensor, back), set()).add(root[op.out])
-        sums = {root[op.out] for op in self.structure.operations if isinstance(op, Add)}
-        homes = {r: Home(frozenset(letter for letter, found in places.items() if found == {r})) for r in sorted(sums)}
-        return {name: homes[r] for name, r in root.items() if r in homes}
+                found.setdefault((op.tensor, there), set()).add(self._root[op.x])
+                found.setdefault((op.tensor, back), set()).add(self._root[op.out])
+        return found
 
     @cached_property
-    def _read(self) -> Mapping[Home, tuple[tuple[Way, str, int], ...]]:
-        """Where what is at home is made into something else: the way, the value, the position."""
-        found: dict[Home, list[tuple[Way, str, int]]] = {}
+    def _unmarked(self) -> Mapping[Name, set[tuple[str, str]]]:
+        """From where to where a mark is removed."""
+        ways: dict[Name, set[tuple[str, str]]] = {}
+        for op in self.structure.operations:
+            for mark, x in _marking(op):
+                here, there = self._root[x], self._root[op.out]
+                ways.setdefault((mark, "mark"), set()).update({(self._kept[here], there), (self._kept[there], here)})
+        return ways
+
+    @cached_property
+    def _kept(self) -> Mapping[str, str]:
+        """For each value one that stands for all that a word may reach from there as it is."""
+        return _connected(self.structure, _keeping)
+
+    @cached_property
+    def place(self) -> Mapping[str, Place]:
+        """The place of each root."""
+        near = _connected(self.structure, lambda op: () if isinstance(op, Linear) else _ends(op))
+        aligned: dict[str, set[str]] = {}
+        for op in self.structure.operations:
+            if isinstance(op, Aligns):
+                aligned.setdefault(near[op.out], set()).update(self._root[name] for name in (op.out, *inputs(op)))
+        sums = {self._root[op.out] for op in self.structure.operations if isinstance(op, Add)}
+        roots = dict.fromkeys(self._root.values())
+        return {root: Place(root in sums, tuple(sorted(aligned.get(near[root], ())))) for root in roots}
+
+    @cached_property
+    def _root(self) -> Mapping[str, str]:
+        return _connected(self.structure, lambda op: _ends(op) if isinstance(op, Carries) else ())
+
+    @cached_property
+    def _read(self) -> Mapping[Place, tuple[tuple[Way, str, int], ...]]:
+        """Where what is at a place is made into something else: the way, the value, the position."""
+        found: dict[Place, list[tuple[Way, str, int]]] = {}
         for op in self.structure.operations:
             if isinstance(op, Carries | Input | Constant):
                 continue
             ways: tuple[tuple[Way, str], ...] = (*(("forward", name) for name in inputs(op)), ("backward", op.out))
             for way, name in ways:
-                if name in self.homes:
-                    found.setdefault(self.homes[name], []).append((way, name, self._position(op, way)))
-        return {home: tuple(places) for home, places in found.items()}
+                found.setdefault(self.place[self._root[name]], []).append((way, name, self._position(op, way)))
+        return {place: tuple(reads) for place, reads in found.items()}
 
     def _position(self, op: Operation, way: Way) -> int:
         """In the order of execution; what is repeated together has one."""
@@ -134,49 +198,87 @@ class Around:
         return {op.out: i for i, op in enumerate(self.structure.operations)}
 
 
-def _connected(structure: Structure) -> Mapping[str, str]:
-    """For each value one that stands for all that sums, norms and the like connect it with."""
+def _marking(op: Operation) -> tuple[tuple[str, str], ...]:
+    """The marks that an operation puts on words or removes, each with the value that it lies in front of."""
+    match op:
+        case Multiply():
+            return (op.y, op.x), (op.x, op.y)
+        case Elementwise():
+            return ((op.out, op.x),)
+        case Reshape():
+            return ((op.axis, op.x),)
+        case _:
+            return ()
+
+
+def _keeping(op: Operation) -> tuple[str, ...]:
+    """The values that an operation reads and puts out some words of as they are."""
+    match op:
+        case Linear():
+            return ()
+        case Multiply():
+            return (*((op.x,) if op.mean_y else ()), *((op.y,) if op.mean_x else ()))
+        case Elementwise():
+            return (op.x,) if op.function.mean_derivative else ()
+        case _:
+            return _ends(op)
+
+
+def _ends(op: Operation) -> tuple[str, ...]:
+    return (*inputs(op), op.carried, op.carried_out) if isinstance(op, Repeat) else inputs(op)
+
+
+def _connected(structure: Structure, through: Callable[[Operation], tuple[str, ...]]) -> Mapping[str, str]:
+    """For each value one that stands for all that operations connect it with, each what it reads and puts out."""
     group = {op.out: {op.out} for op in structure.operations}
     group |= {repeat.carried: {repeat.carried} for repeat in structure.repeats}
     for op in structure.operations:
-        if isinstance(op, Carries):
-            for name in (*inputs(op), *((op.carried, op.carried_out) if isinstance(op, Repeat) else ())):
-                if group[name] is not group[op.out]:
-                    group[op.out] |= group[name]
-                    group |= dict.fromkeys(group[name], group[op.out])
+        for name in through(op):
+            if group[name] is not group[op.out]:
+                group[op.out] |= group[name]
+                group |= dict.fromkeys(group[name], group[op.out])
     return {name: min(names) for name, names in group.items()}
 
 
 # ---- what is left out ------------------------------------------------------------------------
-def _left(vector: Vector, home: Home, refuted: frozenset[Pair]) -> tuple[Vector, tuple[Claim, ...]]:
+def _left(vector: Vector, where: str, around: Around, refuted: frozenset[Pair]) -> tuple[Vector, tuple[Claim, ...]]:
     """The components that are kept, and the claims on which others are not. What these rely on is kept."""
     begun: dict[History, list[Component]] = {}
     for c in vector:
         for start in c.history.starts:
             begun.setdefault(start, []).append(c)
-    left, needed, claims = dict.fromkeys(vector), set[Component](), list[Claim]()
+    left, needed, claims = dict.fromkeys(vector), set[Component](), dict[Claim, None]()
     for c in vector:
-        there = () if c in needed else _there(c, home, begun)
-        for claim, t in there:
-            if t in left and claim.pair not in refuted:
+        for made, t in () if c in needed else _there(c, where, around, begun):
+            if t in left and not any(claim.pair in refuted for claim in made):
                 del left[c]
                 needed.add(t)
-                claims.append(claim)
+                claims |= dict.fromkeys(made)
                 break
     return tuple(left), tuple(claims)
 
 
-def _there(c: Component, home: Home, begun: Mapping[History, Iterable[Component]]) -> Iterator[tuple[Claim, Component]]:
-    """What `c` comes back as after some pops, and a component that is that and, until then, as large as `c`."""
-    gains = c.history.gains
+def _there(
+    c: Component, where: str, around: Around, begun: Mapping[History, Iterable[Component]]
+) -> Iterator[tuple[list[Claim], Component]]:
+    """What `c` comes back as after some pops, and a component that is that and, until then, as large as `c`.
+
+    Where directions matter on the way, that component has to be there too.
+    """
+    gains, passed, weight = c.history.gains, dict[tuple[Place, Magnitude], None](), 0
     for popped in range(1, min(len(gains), len(c.word))):
         last = c.word[popped - 1]
-        if last.name in home.letters:
+        weight = weight if last.direction == "mark" else popped - 1
+        route = tuple(letter.name for letter in c.word[weight:popped])
+        places = around.places_after(route, where)
+        if not places:
+            break
+        order = c.order * gains[popped]
+        if all(place.sum for place in places):
             start = history(c.order.cell, c.part, "", c.word[popped:], last.below)
+            needed = passed | dict.fromkeys((place, order) for place in places)
             for t in begun.get(start, ()):
-                if (
-                    t is not c
-                    and as_common(t.deps, c.deps)
-                    and all(c.order * g <= t.order for g in gains[: popped + 1])
-                ):
-                    yield Claim(home, start, c.order * gains[popped] / t.order, last.name), t
+                below = all(c.order * gain <= t.order for gain in gains[: popped + 1])
+                if below and t is not c and as_common(t.deps, c.deps):
+                    yield [Claim(place, start, part / t.order, route) for place, part in needed], t
+        passed |= dict.fromkeys((around.place[name], order) for place in places for name in place.aligns)

@@ -101,7 +101,7 @@ class Backward:
 
     def _known(self, op: Operation, d: Vector) -> Gradients:
         """`_one`, worked out once for the same gradient, inputs and update."""
-        asked = ("backward", self.loss or self.forward.around, d, *self.forward.read(op))
+        asked = ("backward", self.loss, *self.forward.leaving_out, d, *self.forward.read(op))
         given, terms = self.forward.world.remembered(asked, lambda: (tuple(self._one(op, d)), self.terms.get(op.out)))
         if terms is not None:
             self.terms[op.out] = terms

@@ -113,6 +113,11 @@ class Forward:
         return prune(vector) if self.around is None else self.around.prune(vector, op, way, self.index)
 
     @property
+    def leaving_out(self) -> tuple[object, ...]:
+        """What decides how much is pruned."""
+        return (None,) if self.around is None else (self.around, self.around.refuted)
+
+    @property
     def growing(self) -> tuple[str, ...]:
         return tuple(name for name, drift in self.drifting.items() if drift == "grows")
 
@@ -126,7 +131,7 @@ class Forward:
 
     def _known(self, op: Operation) -> Vector:
         """`_one`, worked out once for the same inputs and the same update."""
-        asked = ("forward", self.around, *self.read(op))
+        asked = ("forward", *self.leaving_out, *self.read(op))
         out, terms = self.world.remembered(asked, lambda: (self._one(op), self.terms.get(op.out)))
         if terms is not None:
             self.terms[op.out] = terms

@@ -6,11 +6,11 @@ updates so far only ever gain components, so the loop settles or it is unstable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from scalec.calculus.around import Around, Pair
+from scalec.calculus.around import Around
 from scalec.calculus.backward import Backward
 from scalec.calculus.components import changed, size
 from scalec.calculus.forward import TERMS, Drift, Forward, UnsupportedError, same
@@ -120,45 +120,29 @@ def _require_samples(world: World) -> None:
         )  # fmt: skip
 
 
-class _BrokenError(Exception):
-    """Something was left out for what is no longer there."""
-
-    def __init__(self, claims: frozenset[Pair]) -> None:
-        self.claims = claims
-        super().__init__(claims)
-
-
 def _run(world: World, beyond_proof: bool, brief: bool) -> tuple[Step, ...]:
-    """Again while a claim is broken, each time without those that were."""
-    refuted: frozenset[Pair] = frozenset()
-    while True:
-        try:
-            return tuple(_steps(world, beyond_proof, brief, Around(world.structure, refuted)))
-        except _BrokenError as error:
-            refuted |= error.claims
+    """All steps; where a claim is broken, again from the first that relied on it."""
+    around, steps = Around(world.structure), list[Step]()
+    while (updates := _next(world, steps, beyond_proof, brief)) is not None:
+        step = _pass(world, len(steps), updates, around)
+        if broken := around.broken(step.index, step.forward.values, step.backward.gradients):
+            del steps[around.refute(broken) :]
+        else:
+            steps.append(step)
+    return tuple(steps)
 
 
-def _steps(world: World, beyond_proof: bool, brief: bool, around: Around) -> Iterator[Step]:
-    """Steps until the weights gain nothing new, or a stream has no order, or patience ends."""
-    updates: Mapping[str, Update] = {tensor: Update() for tensor in world.weights}
-    before: Step | None = None
-    for index in range(STEPS + 1):
-        step = _pass(world, index, updates, around)
-        yield step
-        if brief and before is not None and step.orders == before.orders:
-            return
-        before = step
-        after = {
-            tensor: weight.step(updates[tensor], step.backward.passes(tensor))
-            for tensor, weight in world.weights.items()
-        }
-        if (
-            step.drifting
-            or (step.backward.unproved and not beyond_proof)
-            or all(_same(updates[tensor], after[tensor]) for tensor in after)
-        ):
-            return
-        updates = after
+def _next(world: World, steps: list[Step], beyond_proof: bool, brief: bool) -> Mapping[str, Update] | None:
+    """The updates of one more step; None once weights gain nothing new, a stream has no order, or patience ends."""
+    if not steps:
+        return {tensor: Update() for tensor in world.weights}
+    last = steps[-1]
+    if brief and len(steps) > 1 and last.orders == steps[-2].orders:
+        return None
+    if len(steps) > STEPS or last.drifting or (last.backward.unproved and not beyond_proof):
+        return None
+    after = {t: weight.step(last.updates[t], last.backward.passes(t)) for t, weight in world.weights.items()}
+    return None if all(_same(last.updates[tensor], after[tensor]) for tensor in after) else after
 
 
 def _exponent(magnitude: Magnitude | None) -> Order | None:
@@ -167,10 +151,7 @@ def _exponent(magnitude: Magnitude | None) -> Order | None:
 
 def _pass(world: World, index: int, updates: Mapping[str, Update], around: Around) -> Step:
     forward = Forward(world, updates, around=around, index=index).run()
-    backward = Backward(forward).run()
-    if broken := around.broken(index, forward.values, backward.gradients):
-        raise _BrokenError(broken)
-    return Step(index, forward, backward)
+    return Step(index, forward, Backward(forward).run())
 
 
 def _same(first: Update, second: Update) -> bool:

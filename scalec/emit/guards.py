@@ -17,6 +17,7 @@ from scalec.symbolic.formula import Formula
 from scalec.symbolic.text import python
 
 INDENT = 8
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def emitted(plan: Plan) -> list[Guard]:
@@ -50,10 +51,19 @@ def _text(test: Test, reader: Reader) -> str:
         case Comparison(left, "!=", right):
             return f"not {_text(Comparison(left, '=', right), reader)}"
         case Comparison(left, operator, right):
-            return f"{python(left, reader)} {operator} {python(right, reader)}"
+            first, second = python(left, reader), python(right, reader)
+            if _constancy(first) > _constancy(second):
+                first, operator, second = second, MIRRORED[operator], first
+            return f"{first} {operator} {second}"
         case Negation(inner):
             return f"not ({_text(inner, reader)})"
         case Junction(word, tests):
             return f" {word} ".join(f"({_text(t, reader)})" for t in tests)
         case _:
             assert_never(test)
+
+
+def _constancy(text: str) -> int:
+    """How much a side looks like a constant, to a reader and to linters: a number most, a name in capitals next."""
+    letters = [char for char in text.replace("self.", "") if char.isalpha()]
+    return 0 if any(map(str.islower, letters)) else 1 if letters else 2

@@ -11,6 +11,7 @@ from scalec.pipeline import PlanRequest, plan
 from scalec.plan.model import Plan
 from scalec.resolve.load import load_text
 from tests.emit.compiling import files_of, import_files
+from tests.emit.test_texts import assert_lints, write
 from tests.emit.texts import EVERYTHING
 
 RULE = """
@@ -35,6 +36,17 @@ def test_the_conditions_are_in_the_configuration() -> None:
     (asked,) = {line.strip() for line in text.splitlines() if "require" in line}
     assert asked.startswith('asked = "require N/F = base.N/base.F and (N > L')
     assert "valid" not in text
+
+
+@pytest.mark.slow
+def test_constants_stand_on_the_right(tmp_path: Path) -> None:
+    said = ("1 < N", "N > max(F/8, L)", "1 > params > N", "N < F/2")
+    rule = f"rule other extends mine {{ {' '.join(f'where {test} {{ tensor mlp {{ lr *= 2 }} }}' for test in said)} }}"
+    request = PlanRequest(("N=32",))
+    files = files_of(plan(load_text(EVERYTHING + rule, "test.scale"), Operands("other", "tiny_gpt", "adamw"), request))
+    write(tmp_path, files)
+    assert_lints(tmp_path)
+    assert "self.N > 1" in files["model.py"]
 
 
 @pytest.mark.torch

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.emit.compiling import Emitted, files_of, import_files, plan_of
+from tests.emit.test_texts import assert_lints, write
 from tests.planning import said
 from tests.reference.moe import Router, feed_forward, mixture
 
@@ -115,6 +116,12 @@ def assert_near(mine: list[Tensor], theirs: list[Tensor], tolerance: float) -> N
 def test_the_comparison_can_fail() -> None:
     with pytest.raises(AssertionError):
         assert_near([torch.ones(2)], [torch.tensor([1.0, 1.1])], 1e-2)
+
+
+@pytest.mark.parametrize("text", [TEXT.format(kind="sigmoid"), GATED])
+def test_emitted_experts_lint(text: str, tmp_path: Path) -> None:
+    write(tmp_path, files_of(plan_of("experts", SIZES, optimizer="adam", text=text)))
+    assert_lints(tmp_path)
 
 
 @pytest.mark.parametrize(("kind", "rule"), CASES)
