@@ -37,6 +37,7 @@ NESTING = 64
 DECLARATIONS = 2000  # beyond which only the first mistake of a file is told
 WORD = re.compile(r'#[^\n]*|"[^"\n]*"|\w+|[^\w\s]')
 DECLARATION = re.compile(rf'^(?:{"|".join(BEGINNINGS)})[ \t]+["\w]', re.MULTILINE)
+HALF = re.compile("[\ud800-\udfff]")  # of a character in UTF-16
 STARTS = ["start", "expression", "sizes", "ref", "joint"]
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 
@@ -121,6 +122,8 @@ def _check_text(source: Source) -> None:
         raise _failure(LIMIT, f"`{source.name}` has more than {WORDS} words and signs")
     if (zero := source.text.find("\0")) >= 0:
         raise _failure(NOT_TEXT, "a NUL byte: this is not a text file", Span(source, zero, zero + 1))
+    if half := HALF.search(source.text):
+        raise _failure(NOT_TEXT, "half a character: no file in UTF-8 has it", Span(source, *half.span()))
 
 
 class _BrokenError(ScalecError):
@@ -279,9 +282,18 @@ def _parse(rule: str, whole: Span) -> object:
     tree = run.read()
     reporter = Reporter()
     _check_powers(run.words, reporter)
+    _check_names(run.words, reporter)
     built = build(tree, whole.source, whole.start, reporter)
     reporter.stop_on_errors()
     return replace(built, comments=tuple(run.comments)) if isinstance(built, nodes.File) else built
+
+
+def _check_names(words: list[_Word], reporter: Reporter) -> None:
+    """`linear(N); as x` would be a block called `as`, and the other thing once `;` is laid out as a new line."""
+    for before, word in pairwise(words):
+        if before.text == ";" and word.kind == "NAME" and word.text == "as":
+            help = "leave the `;` out to name the block in front of it"
+            reporter.report(SYNTAX, "`as` begins no statement", word.span, helps=(help,))
 
 
 def _check_powers(words: list[_Word], reporter: Reporter) -> None:

@@ -34,6 +34,15 @@ network narrow_and_shared {
   moe(experts = M, active = K, width = Ne, normalised, shared = 1, act = relu)
   readout(10)
 }
+# Marks on the way: a side stream bends the branch, and updates carry its gradients back onto the stream.
+network modulated {
+  dims N
+  input(32)
+  linear(N) as w_in
+  let c = { linear(N) }
+  residual { modulate(by = c, gate = yes) linear(N) }
+  readout(10)
+}
 rule routed extends deepseek_mssp for adam, adamw {
   tensor router { init.std ~ min(1, sqrt(fan_out/fan_in))/sqrt(fan_in) }
 }
@@ -50,6 +59,7 @@ LARGE = [
 CASES = [
     pytest.param("moe_mup", "moe_mlp", "sgd", "fine_grained"),
     pytest.param("moe_mup", "narrow", "adamw", "fixed_experts"),
+    pytest.param("mup", "modulated", "adamw", "width"),
     *(pytest.param(*case, marks=pytest.mark.slow) for case in LARGE),
 ]
 

@@ -189,6 +189,7 @@ def test_a_text_is_no_larger_than_the_limit() -> None:
     read("#" * SIZE)
     assert_refused(LIMIT, "#" * (SIZE + 1))
     assert_refused(NOT_TEXT, "dim N\0")
+    assert_refused(NOT_TEXT, "dim N # \ud800")
 
 
 @pytest.mark.slow
