@@ -11,19 +11,28 @@ from dataclasses import replace
 
 from scalec.program.program import Dimension, Program
 from scalec.resolve.rules import RuleClause, RuleDemand, RuleSet
-from scalec.resolve.vocabulary import RUN_SIZES
+from scalec.resolve.vocabulary import QUOTIENTS, RUN_SIZES
 from scalec.syntax import nodes
 
 
 def with_run_sizes(program: Program, rule: RuleSet, named: Collection[str]) -> Program:
     """The program, with the sizes of the run behind its own. `named`: what the user gave a size to."""
     said = {s.attribute for c in rule.clauses if c.node.kind == "run" for s in c.said}
-    spoken, asked = _named(rule.clauses), _named(rule.demands)
+    spoken, asked = (_whole(_named(parts), said) for parts in (rule.clauses, rule.demands))
     wanted = ((spoken | (asked & set(named))) - said) | {size.name for size in rule.base}
     new = (Dimension(name, doc) for name, doc in RUN_SIZES.items() if name in wanted and name not in program.dimension)
     return replace(program, dimensions=(*program.dimensions, *new))
 
 
+def _whole(named: set[str], said: Collection[str]) -> set[str]:
+    """With what a quotient that nobody says is made of."""
+    return named.union(*(parts for name, parts in QUOTIENTS.items() if name in named - set(said)))
+
+
 def _named(parts: Iterable[RuleClause | RuleDemand]) -> set[str]:
     """What expressions name, those of laws included."""
-    return {name.text.removeprefix("base.") for part in parts for name in nodes.names((part.node, part.laws))}
+    return {
+        name.text.removeprefix("base.").removeprefix("run.")
+        for part in parts
+        for name in nodes.names((part.node, part.laws))
+    }

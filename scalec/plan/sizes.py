@@ -10,7 +10,7 @@ from scalec.calculus.structure import Structure
 from scalec.diagnostics import Reporter, did_you_mean
 from scalec.program.ops import Bias, Input, Linear, Output, Scale
 from scalec.program.program import Program, Region, Site, Tensor
-from scalec.resolve.vocabulary import RUN_SIZES
+from scalec.resolve.vocabulary import QUOTIENTS, RUN_SIZES
 from scalec.source import Span
 from scalec.symbolic import formula as f
 from scalec.symbolic.formula import Formula, FormulaError, Product, Sum, Symbol, exact, symbols
@@ -25,7 +25,10 @@ def _of_the_run(name: str) -> Iterator[str]:
         yield f"`{name}` is one where clauses read it and no `run` clause says what it is"
 
 
-def _tune(name: str) -> tuple[str, ...]:
+def _instead(name: str) -> tuple[str, ...]:
+    """How a quantity of the run is given, which no network has."""
+    if name in QUOTIENTS:
+        return (f"`run {{ {name} = ... }}` in the rule says it; else it is `{'/'.join(QUOTIENTS[name])}`",)
     return (f"`--tune {name}=...` sets what a `run` clause starts from",) if name in RUN_SIZES else ()
 
 
@@ -39,7 +42,7 @@ def check_names(program: Program, given: Mapping[str, Fraction], spans: Mapping[
                 f"network `{program.name}` has no dimension `{name}`",
                 spans.get(name),
                 notes=[f"its dimensions are {', '.join(program.dimension)}", *_of_the_run(name)],
-                helps=_tune(name) or did_you_mean(name, program.dimension),
+                helps=_instead(name) or did_you_mean(name, program.dimension),
             )
         elif dimension.fixed is not None and dimension.fixed != value:
             reporter.report(

@@ -82,6 +82,17 @@ def test_a_rule_that_reads_steps_has_tokens_and_batch() -> None:
     assert value(made, "embed.lr") == pytest.approx(1e-3 / 2)
 
 
+def test_what_steps_are_made_of_is_asked_for() -> None:
+    text = "rule mine extends mup { base N = 4, L = 1  run { warmup = run.steps/100 } }"
+    operands = Operands(None, "gpt", "adam")
+    (found,) = diagnostics(lambda: plan(workspace(text), operands, PlanRequest(("N=8",))))
+    assert (found.message, found.helps) == ("no size for `batch`, `tokens`", ("name it: `--at batch=...,tokens=...`",))
+    found, *_ = diagnostics(lambda: plan(workspace(text), operands, PlanRequest(("N=8,steps=100",))))
+    assert found.helps == ("`run { steps = ... }` in the rule says it; else it is `tokens/batch`",)
+    made = plan(workspace(text), operands, PlanRequest(("N=64,tokens=4000,batch=10",)))
+    assert value(made, "run.warmup") == 4
+
+
 # ---- values that read others -------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("body", "name", "expected"),
