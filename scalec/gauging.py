@@ -35,8 +35,6 @@ from scalec.symbolic.text import plain
 from scalec.syntax.parser import parse_regime
 from scalec.syntax.printer import ref_text
 
-NAMES = ("A", "B")
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -83,7 +81,7 @@ def equivalence(
     if regime:
         return _along(rules, first, second, regime)
     sizes = sizes_of("--base", base, {}, Reporter()) if absolute else None
-    names = [operands.rule or name for (_, operands), name in zip((first, second), NAMES, strict=True)]
+    names = _names(rules, first, second)
     gauges = Gauges(rules.program)
     forms = [form_of(subject, sizes) for subject in (rules.first, rules.second)]
     found = [(d, "") for d in differences(gauges, *forms)]
@@ -117,7 +115,7 @@ def _along(
     growth = Chooser(first[0], reporter).regime(parse_regime(Source("--regime", regime)))
     reporter.stop_on_errors()
     assert growth is not None
-    names = [operands.rule or name for (_, operands), name in zip((first, second), NAMES, strict=True)]
+    names = _names(rules, first, second)
     forms = (form_of(subject, regime=growth) for subject in (rules.first, rules.second))
     try:
         one, other = (_orders(form, rules.program, growth) for form in forms)
@@ -211,16 +209,35 @@ def _check_form(workspace: Workspace, operands: Operands, words: tuple[str, ...]
 
 
 def side_by_side(first: tuple[Workspace, Operands], second: tuple[Workspace, Operands]) -> str:
-    """A table of the laws that two rules say differently, and whether the difference is one of gauge."""
+    """A table of what two rules say differently, laws and words, and whether the difference is one of gauge."""
     rules = pair(first, second)
     one, other = form_of(rules.first), form_of(rules.second)
-    different = {(d.path, d.attribute) for d in differences(Gauges(rules.program), one, other)}
-    rows = [("", "", *(operands.rule or name for (_, operands), name in zip((first, second), NAMES, strict=True)), "")]
-    for path, name, _ in moves(one, other):
-        a, b = (f.tensors[path].numbers[name] if path in f.tensors else f.sites[path, name] for f in (one, other))
-        rows.append((path, name, plain(a), plain(b), "differs" if (path, name) in different else "gauge"))
+    found = {(path, name): "gauge" for path, name, _ in moves(one, other)}
+    apart = {(d.path, d.attribute): d for d in differences(Gauges(rules.program), one, other)}
+    found |= dict.fromkeys(apart, "differs")
+    places = [*one.tensors, *(path for path, _ in (*one.sites, *other.sites))]
+    rows = [("", "", *_names(rules, first, second), "")]
+    for path, name in sorted(found, key=lambda place: places.index(place[0])):
+        a, b = (_raw(form, path, name) for form in (one, other))
+        d = apart.get((path, name))
+        said = (plain(a), plain(b)) if a is not None and b is not None else (d.first, d.second) if d else ("", "")
+        rows.append((path, name, *said, found[path, name]))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     return "".join("  ".join(f"{c:{w}}" for c, w in zip(r, widths, strict=True)).rstrip() + "\n" for r in rows)
+
+
+def _raw(form: Form, path: str, name: str) -> Formula | None:
+    """A number as the rule says it, factors where they are; None for a word."""
+    return form.tensors[path].numbers.get(name) if path in form.tensors else form.sites.get((path, name), UNIT)
+
+
+def _names(rules: Pair, first: tuple[Workspace, Operands], second: tuple[Workspace, Operands]) -> tuple[str, str]:
+    """What messages call the two: as the user did, or as they are called; told apart where two files agree."""
+    subjects = (rules.first, rules.second)
+    one, other = (o.rule or s.rule.name for (_, o), s in zip((first, second), subjects, strict=True))
+    if one == other and first[0].main != second[0].main:
+        return f"the first {one}", f"the second {other}"
+    return one, other
 
 
 # ---- from a rule to its form -----------------------------------------------------------------

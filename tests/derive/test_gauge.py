@@ -296,6 +296,28 @@ def test_the_table_tells_gauge_from_difference() -> None:
     assert {line.split()[-1] for line in table if line.startswith("readout") and "eps" not in line} == {"gauge"}
 
 
+@pytest.mark.parametrize("way", [1, -1])
+def test_the_table_has_words_and_zeros_whichever_rule_is_first(way: int) -> None:
+    zero = "use std.mup\nrule mine extends mup { tensor readout { init = zero } }"
+    mine, plain = (load_text(zero, "t.scale"), Operands(None, "mlp", "adam")), rule("mup", "mlp", "adam")
+    head, *rows = side_by_side(*(mine, plain)[::way]).splitlines()
+    assert head.split() == ["mine", "mup"][::way]
+    assert [row.split() for row in rows] == [
+        ["readout", "init.std", *("0", "1/m_N")[::way], "differs"],
+        ["readout", "init.dist", *("zero", "normal")[::way], "differs"],
+    ]
+
+
+def test_two_rules_of_one_name_are_told_apart() -> None:
+    text = "use std.mup\nrule mine extends mup {{ tensor readout {{ lr ~ {} }} }}"
+    one, other = (
+        (load_text(text.format(law), f"{n}.scale"), Operands(None, "mlp", "adam"))
+        for n, law in (("a", "1"), ("b", "1/fan_in"))
+    )
+    with pytest.raises(ScalecError, match="the first mine and the second mine are different rules"):
+        equivalence(one, other)
+
+
 # ---- any gauge -------------------------------------------------------------------------------
 EXPONENTS = st.fractions(-3, 3, max_denominator=3)
 
