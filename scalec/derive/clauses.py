@@ -28,7 +28,7 @@ class Wanted:
     """One attribute: its `targets` at `places`, written with `op`.
 
     `said`: places where it is right already; `taken`: places that no clause may cover. `reason` of a law is its
-    comment, "" for none.
+    comment, "" for none; `within`: what a law stands in.
     """
 
     kind: Kind
@@ -39,6 +39,7 @@ class Wanted:
     said: frozenset[str] = frozenset()
     taken: Sequence[Place] = ()
     reason: Callable[[Law], str] = lambda law: ""
+    within: str = "{}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def clause_lines(wanted: Iterable[Wanted]) -> Iterator[str]:
 
 def _statements(wanted: Wanted) -> Iterator[_Statement]:
     for found in laws(wanted.places, wanted.targets, wanted.taken, wanted.said, multiply=wanted.op == "*~"):
-        text = f"{wanted.attribute} {wanted.op} {law_text(found.law)}"
+        text = f"{wanted.attribute} {wanted.op} {wanted.within.format(law_text(found.law))}"
         yield _Statement(f"{wanted.kind} {found.selector}", text, wanted.reason(found))
 
 

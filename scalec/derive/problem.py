@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from scalec.calculus.observables import observables, watched
 from scalec.calculus.scaling import Scaling, TensorScaling
 from scalec.calculus.structure import Structure
 from scalec.program.ops import Dot, Linear, Mix, Scale
 from scalec.program.program import Program
-from scalec.symbolic.formula import UNIT, Formula, mul, power, symbol
+from scalec.symbolic.formula import UNIT, Formula, maximum, minimum, mul, power, symbol
 from scalec.symbolic.order import ONE, Order, Regime
 
 INIT, RATE, EPSILON, DECAY, FACTOR = "init.std", "lr", "eps", "wd", "scale"
@@ -52,6 +52,17 @@ class Change(NamedTuple):
     tensors: tuple[str, ...]
     axis: str = ""
     word: str = ""
+
+
+class Bend(NamedTuple):
+    """What a law is multiplied by where directions ask for two: `by` where that is below 1 (`min`) or above (`max`)."""
+
+    function: Literal["min", "max"]
+    by: Order
+
+    @property
+    def law(self) -> Formula:
+        return (minimum if self.function == "min" else maximum)(UNIT, law(self.by))
 
 
 @dataclass(frozen=True)
@@ -139,9 +150,10 @@ class Problem:
         readers = self.structure.readers.get(op.out, ())
         return next((r for r in readers if isinstance(r, Mix) and r.axis and r.weights == op.out), None)
 
-    def scaling(self, found: Mapping[Lever, Order]) -> Scaling:
+    def scaling(self, found: Mapping[Lever, Order], bends: Mapping[Lever, Bend] | None = None) -> Scaling:
         """What is given, with the levers found put in."""
         laws = {lever: law(order) for lever, order in found.items()}
+        laws |= {lever: mul(laws[lever], bend.law) for lever, bend in (bends or {}).items()}
         tensors = {path: _with(path, rule, laws) for path, rule in self.given.tensors.items()}
         sites = {(path, name): f for (path, name), f in laws.items() if path in self.program.site}
         return Scaling(tensors, {**self.given.sites, **sites})

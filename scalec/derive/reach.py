@@ -7,7 +7,7 @@ tried. What is found is checked before it is given out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -18,6 +18,7 @@ from scalec.check.goals import DEFAULT
 from scalec.check.report import Finding, Report, Verdict
 from scalec.check.run import check
 from scalec.derive.conflict import Conflict, conflict
+from scalec.derive.join import joined
 from scalec.derive.problem import Change, Problem
 from scalec.derive.solve import RestlessError, Solution, solve
 from scalec.derive.structural import changed, cost, freezing, lost, remedies, told
@@ -94,8 +95,10 @@ def _judged(
 ) -> Iterator[Attempt]:  # fmt: skip
     """Every rule that some direction asks for, up to the first that reaches the goals in all of them."""
     try:
-        for solution in _solutions(problem, span, seen=seen):
-            laws, trained = problem.scaling(solution.orders), solution.trained
+        every = _solutions(problem, span, seen=seen)
+        one = joined(problem, every)
+        for solution in (*_distinct(every), *([one] if one else [])):
+            laws, trained = problem.scaling(solution.orders, solution.bends), solution.trained
             report = check(problem.program, laws, problem.regime, (*goals, *DEFAULT), known=trained)
             attempt = _attempted(changes, problem, solution.alone, report, goals)
             yield attempt
@@ -121,16 +124,21 @@ def _why(verdict: Verdict, failing: Sequence[Finding]) -> str:
 
 
 def _solutions(problem: Problem, span: Span | None, *, seen: bool) -> tuple[Solution, ...]:
-    """Every different rule that some direction of growth asks for, one where they agree."""
-    found: dict[object, Solution] = {}
+    """The rule that each part of the directions of growth asks for."""
     reporter = Reporter()
     try:
-        for _, solution in regions(problem.regime, lambda cell: solve(problem, cell, seen=seen)):
-            found.setdefault(frozenset(solution.orders.items()), solution)
+        return tuple(solution for _, solution in regions(problem.regime, lambda cell: solve(problem, cell, seen=seen)))
     except UnsupportedError as error:
         reporter.fail(codes.NO_TRANSFER, str(error), span, helps=error.helps)
     except UnresolvedError as error:
         reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", error.span or span)
+
+
+def _distinct(solutions: Iterable[Solution]) -> tuple[Solution, ...]:
+    """One where they agree."""
+    found: dict[object, Solution] = {}
+    for solution in solutions:
+        found.setdefault(frozenset(solution.orders.items()), solution)
     return tuple(found.values())
 
 

@@ -19,7 +19,7 @@ from scalec.calculus.training import Step, Training, train
 from scalec.calculus.weights import Update
 from scalec.calculus.world import World
 from scalec.derive.follow import FOLLOWS, following, smallest
-from scalec.derive.problem import FACTOR, INIT, RATE, Lever, Problem, marked
+from scalec.derive.problem import FACTOR, INIT, RATE, Bend, Lever, Problem, marked
 from scalec.derive.views import Views
 from scalec.program.ops import Linear, Scale
 from scalec.symbolic.dominance import Cell, Magnitude
@@ -46,7 +46,8 @@ class Held:
 class Solution:
     """The orders of the open levers; `held` has no entry for a lever that nothing determines.
 
-    `unseen`: something was lowered for nothing but what shows nowhere before it; `trained`: with these laws, here.
+    `unseen`: something was lowered for nothing but what shows nowhere before it; `trained`: with these laws, here;
+    `bends`: laws that are others in other directions, with what holds them there in `bent`.
     """
 
     cell: Cell
@@ -54,6 +55,8 @@ class Solution:
     held: Mapping[Lever, Held]
     unseen: bool = False
     trained: Training | None = None
+    bends: Mapping[Lever, Bend] = field(default_factory=dict)
+    bent: Mapping[Lever, Held] = field(default_factory=dict)
 
     @property
     def alone(self) -> Solution:

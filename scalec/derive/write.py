@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from textwrap import wrap
 
 from scalec.calculus.components import Component
@@ -20,7 +21,7 @@ from scalec.derive.structural import DRAW, lost, told
 from scalec.program.ops import Bias, Dot, Gain
 from scalec.program.program import Site
 from scalec.symbolic.formula import UNIT
-from scalec.symbolic.order import ONE
+from scalec.symbolic.order import ONE, Order
 
 WIDE_DRAW = "{} is not spectral: it is seen in the sum over copies, where one of them meets its own weight"
 WIDE = 110  # letters in a line of comment
@@ -60,10 +61,19 @@ def body_lines(problem: Problem, solution: Solution) -> Iterator[str]:
     yield from _starts(problem)
     yield from _structure(problem)
     teams = dict.fromkeys(problem.owners.values())
+    sites = site_places(problem.program, _exponent(problem, solution))
     for owner in teams if len(teams) > 1 else ():
-        yield from (f"for {owner} {{", *clause_lines(_of_tensors(problem, solution, owner)), "}")
-    tensors = () if len(teams) > 1 else tuple(_of_tensors(problem, solution))
-    yield from clause_lines((*tensors, _of_sites(problem, solution)))
+        yield from (f"for {owner} {{", *_laws(problem, solution, _tensors(problem, solution, owner), ()), "}")
+    yield from _laws(problem, solution, () if len(teams) > 1 else _tensors(problem, solution), sites)
+
+
+def _laws(
+    problem: Problem, solution: Solution, tensors: Sequence[Place], sites: Sequence[Place]
+) -> Iterator[str]:  # fmt: skip
+    """The clauses by which values move at some places, then those that multiply these in some directions."""
+    wanted = [_of("tensor", tensors, attribute, problem, solution) for attribute in ATTRIBUTES if tensors]
+    yield from clause_lines([*wanted, *(_of("site", sites, FACTOR, problem, solution) for _ in sites[:1])])
+    yield from clause_lines([*_bends("tensor", tensors, problem, solution), *_bends("site", sites, problem, solution)])
 
 
 def _uses(frame: Frame) -> Iterator[str]:
@@ -140,15 +150,28 @@ def _products(problem: Problem) -> Iterator[tuple[Site, str]]:
 
 
 # ---- clauses ---------------------------------------------------------------------------------
-def _of_tensors(problem: Problem, solution: Solution, owner: str = "") -> Iterator[Wanted]:
-    """What is wanted of tensors; with an owner, of those alone."""
+def _tensors(problem: Problem, solution: Solution, owner: str = "") -> Sequence[Place]:
+    """The tensors; with an owner, its own alone."""
     every = tensor_places(problem.program, _exponent(problem, solution))
-    places = [p for p in every if not owner or problem.owners.get(p.path) == owner]
-    yield from (_of("tensor", places, attribute, problem, solution) for attribute in ATTRIBUTES)
+    return [p for p in every if not owner or problem.owners.get(p.path) == owner]
 
 
-def _of_sites(problem: Problem, solution: Solution) -> Wanted:
-    return _of("site", site_places(problem.program, _exponent(problem, solution)), FACTOR, problem, solution)
+def _bends(kind: Kind, every: Sequence[Place], problem: Problem, solution: Solution) -> Iterator[Wanted]:
+    """What laws are multiplied by that are others in other directions."""
+    found: dict[tuple[str, str], dict[str, Order]] = {}
+    for lever, bend in solution.bends.items():
+        found.setdefault((lever.attribute, bend.function), {})[lever.path] = bend.by
+    for (attribute, function), by in found.items():
+        places = [p for p in every if p.path in by]
+        targets = {p.path: problem.regime.exponent(by[p.path]) for p in places}
+        others = [p for p in every if p not in places]
+        reason = partial(_told_bent, attribute=attribute, places=places, solution=solution)
+        yield Wanted(kind, attribute, "*~", places, targets, taken=others, reason=reason, within=f"{function}(1, {{}})")
+
+
+def _told_bent(law: Law, attribute: str, places: Iterable[Place], solution: Solution) -> str:
+    path = next(p.path for p in places if law.selector.covers(p))
+    return f"{_told(solution.bent.get(Lever(path, attribute)), attribute, path)}, in other directions of growth"
 
 
 def _exponent(problem: Problem, solution: Solution) -> Exponent:

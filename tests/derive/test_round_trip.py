@@ -74,7 +74,7 @@ ADAPTERS = [("width", "lora_mup", "lora_plus"), ("rank", "lora_mup", "mu_a"), ("
 def test_in_its_regime_a_derived_rule_of_adapters_is_the_pack(
     regime: str, pack: str, other: str, tmp_path: Path
 ) -> None:
-    """Width and rank are independent in neither rule: what A starts at hangs on which of them is larger."""
+    """Of the packs' rules none is for width and rank apart: what A starts at hangs on which of them is larger."""
     text = printed("lora_gpt", "adamw", regime, "adapter")
     (tmp_path / "case.scale").write_text(TEXT, encoding="utf-8")
     ours = load_text(text, "derived.scale", tmp_path), Operands("derived", "lora_gpt", "adamw")
@@ -84,6 +84,22 @@ def test_in_its_regime_a_derived_rule_of_adapters_is_the_pack(
     )
     with pytest.raises(ScalecError, match="different rules on lora_gpt"):
         equivalence(ours, another, regime=regime)
+    runs = list(run_checks(load_text(text, "derived.scale", tmp_path)))
+    assert [d.message for run in runs for d in run.diagnostics] == []
+
+
+@pytest.mark.slow
+def test_of_width_and_rank_apart_one_rule_is_all_three(tmp_path: Path) -> None:
+    """Which of them is larger decides what A starts at: the smaller of two laws, each of which is a pack's."""
+    text = printed("lora_gpt", "adamw", "width + rank", "adapter")
+    assert "tensor lora.a { init.std *~ min(1, sqrt(fan_out)/sqrt(fan_in)) }" in text
+    (tmp_path / "case.scale").write_text(TEXT, encoding="utf-8")
+    ours = load_text(text, "derived.scale", tmp_path), Operands("derived", "lora_gpt", "adamw")
+    for regime, pack, other in ADAPTERS:
+        theirs, another = ((load_text(TEXT, "case.scale"), Operands(n, "lora_gpt", "adamw")) for n in (pack, other))
+        assert "are the same rule" in equivalence(ours, theirs, regime=regime), regime
+        with pytest.raises(ScalecError, match="different rules on lora_gpt"):
+            equivalence(ours, another, regime=regime)
     runs = list(run_checks(load_text(text, "derived.scale", tmp_path)))
     assert [d.message for run in runs for d in run.diagnostics] == []
 
