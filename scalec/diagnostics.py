@@ -117,5 +117,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> tuple[str, ...]:
     names = set(known)
     if len(name) > LONG or len(names) > CROWD:
         return ()
-    near = get_close_matches(name, sorted(n for n in names if len(n) <= LONG), n=4, cutoff=0.6)
+    short = sorted(n for n in names if len(n) <= LONG)
+    same = [n for n in short if n.lower() == name.lower()]  # of one letter nothing else is near
+    near = list(dict.fromkeys((*same, *get_close_matches(name, short, n=4, cutoff=0.6))))[:4]
     return (f"did you mean {' or '.join(f'`{n}`' for n in near)}?",) if near else ()

@@ -273,7 +273,7 @@ class Chooser:
         source, name = self.workspace.unit.tree.span.source, known[0] if known else "NAME"
         self.reporter.report(
             codes.NO_OPERAND,
-            f"which {kind}? the file leaves it open",
+            f"which {kind}? nothing names one",
             notes=[f"known here: {', '.join(known)}"] if known else [f"no {kind} is declared or used here"],
             helps=[f"name it: `{said} {name}`" if said.startswith("-") else f"name it: `{source.name}:{name}`"],
         )  # fmt: skip

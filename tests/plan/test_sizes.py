@@ -138,3 +138,8 @@ def test_the_defaults_behind_a_size_are_told() -> None:
     with pytest.raises(ScalecError) as raised:
         plan(load_standard(), Operands("mup", "gpt", "adamw"), PlanRequest(("N=200,L=1",), "N=64"))
     assert raised.value.diagnostics[0].notes == ("with H = N/64 = 25/8, N = 200",)
+
+
+def test_a_letter_of_the_other_case_is_meant() -> None:
+    found, *_ = diagnostics(lambda: plan_of("rule mine extends mup { base N = 64 }", "n=128"))
+    assert (found.message, found.helps) == ("network `mlp` has no dimension `n`", ("did you mean `N`?",))
