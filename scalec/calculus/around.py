@@ -3,7 +3,7 @@
 A stream goes around its branches. A component `p t` that came out of a branch becomes `t` again once the letters `p`
 are popped; but `t` itself has stayed on the stream. Where it is as large there as anything that `p t` becomes, `p t` is
 left out, on the claim that `t` stays as large a part of its surroundings. Every pass of a training is held against the
-claims made so far (`Around.broken`); where one is broken, the training is run again without it.
+claims made so far (`Around.broken`); where one is broken, the training goes back to the first step that relied on it.
 """
 
 from __future__ import annotations
@@ -44,17 +44,19 @@ Name = tuple[str, str]  # of a letter
 Route = tuple[Name, ...]  # a weight's letter and marks, popped one after the other
 Pair = tuple[Route, Name, Part]  # what was popped last, the letter that is then on top, and the part of it all
 Carries = Add | Bias | Broadcast | Gain | Gather | Normalise | Output | Repeat | Scale  # words go through as they are
-Aligns = Dot | Gain | Mix | Normalise  # it matters here whether vectors point the same way
+Aligns = Gain | Normalise  # it matters whether the vectors here point the same way
+Meets = Dot | Mix  # it matters whether vectors of several places do
 
 
 @dataclass(frozen=True, eq=False)
 class Place:
     """Values that words go through as they are. `sum`: there is one among them; `aligns`: names of the places that
-    can be reached without a weight, and where directions matter.
+    can be reached without a weight, and where directions matter. `meets`: those of others may matter as well.
     """
 
     sum: bool
     aligns: tuple[str, ...]
+    meets: bool
 
 
 class Claim(NamedTuple):
@@ -169,8 +171,11 @@ class Around:
             if isinstance(op, Aligns):
                 aligned.setdefault(near[op.out], set()).update(self._root[name] for name in (op.out, *inputs(op)))
         sums = {self._root[op.out] for op in self.structure.operations if isinstance(op, Add)}
-        roots = dict.fromkeys(self._root.values())
-        return {root: Place(root in sums, tuple(sorted(aligned.get(near[root], ())))) for root in roots}
+        met = {near[op.out] for op in self.structure.operations if isinstance(op, Meets)}
+        return {
+            root: Place(root in sums, tuple(sorted(aligned.get(near[root], ()))), near[root] in met)
+            for root in dict.fromkeys(self._root.values())
+        }
 
     @cached_property
     def _root(self) -> Mapping[str, str]:
@@ -281,4 +286,6 @@ def _there(
                 below = all(c.order * gain <= t.order for gain in gains[: popped + 1])
                 if below and t is not c and as_common(t.deps, c.deps):
                     yield [Claim(place, start, part / t.order, route) for place, part in needed], t
+        if any(place.meets for place in places):
+            break
         passed |= dict.fromkeys((around.place[name], order) for place in places for name in place.aligns)
