@@ -26,6 +26,8 @@ from scalec.symbolic.formula import UNIT, Formula, add, as_number, mul, symbol, 
 from scalec.syntax import nodes
 from scalec.syntax.printer import expression_text
 
+LISTED = "a network lists its sizes: `dims {0}` may grow, `fixed {0} = ...` never does"
+
 
 def lower(network: NetworkDef, reporter: Reporter) -> Program:
     """The Program of a network. Raises ScalecError with everything wrong with its blocks."""
@@ -172,7 +174,7 @@ class _Reader:
 
     def size(self, expr: nodes.Expr) -> Formula:
         if expr not in self.read:
-            self.read[expr] = to_formula(expr, self.scope.get, tuple(self.scope), self.reporter)
+            self.read[expr] = to_formula(expr, self.scope.get, tuple(self.scope), self.reporter, LISTED)
         return self.read[expr]
 
     def count(self, repeat: nodes.Block) -> Formula:

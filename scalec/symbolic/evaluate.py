@@ -17,13 +17,16 @@ Scope = Callable[[str], Formula | None]
 FUNCTIONS = ("sqrt", "min", "max", "log", "log2")
 
 
-def to_formula(expr: nodes.Expr, scope: Scope, known: Iterable[str] | None, reporter: Reporter) -> Formula:
-    """The exact formula of an expression. `known` are the names to suggest, None where only numbers have a meaning.
+def to_formula(
+    expr: nodes.Expr, scope: Scope, known: Iterable[str] | None, reporter: Reporter, how: str = ""
+) -> Formula:
+    """The exact formula of an expression. `known` are the names to suggest, None where only numbers have a meaning;
+    `how`: what makes another name known, with a hole for it.
 
     Raises ScalecError.
     """
     try:
-        return _Evaluator(scope, known, reporter).visit(expr)
+        return _Evaluator(scope, known, reporter, how).visit(expr)
     except f.FormulaError as error:
         reporter.fail(codes.EXPRESSION, str(error), expr.span)
 
@@ -52,8 +55,9 @@ def is_sum(expr: nodes.Expr) -> nodes.Expr | None:
 
 
 class _Evaluator:
-    def __init__(self, scope: Scope, known: Iterable[str] | None, reporter: Reporter) -> None:
+    def __init__(self, scope: Scope, known: Iterable[str] | None, reporter: Reporter, how: str) -> None:
         self.scope = scope
+        self.how = how
         self.known = known
         self.reporter = reporter
 
@@ -86,9 +90,8 @@ class _Evaluator:
             self.reporter.fail(codes.EXPRESSION, f"`{text}` is no number", span)
         known = tuple(self.known)
         notes = (f"known here: {', '.join(known) or 'nothing but numbers'}",)
-        self.reporter.fail(
-            codes.EXPRESSION, f"`{text}` is no size here", span, notes=notes, helps=did_you_mean(text, known)
-        )
+        helps = did_you_mean(text, known) or ((self.how.format(text),) if self.how else ())
+        self.reporter.fail(codes.EXPRESSION, f"`{text}` is no size here", span, notes=notes, helps=helps)
 
     def _exponent(self, expr: nodes.Expr) -> Fraction:
         value = f.as_number(self.visit(expr))

@@ -8,7 +8,7 @@ from scalec.pipeline import diagnose_text
 from scalec.program import ops
 from scalec.program.program import Program, Region
 from scalec.symbolic.text import plain
-from tests.planning import PACKS, program_of
+from tests.planning import PACKS, diagnostics, program_of
 
 BODIES = {
     "parallel": """
@@ -204,3 +204,9 @@ def test_a_network_with_parameters_takes_arguments() -> None:
     program = program_of(text, "net(f = tanh)")
     assert [plain(t.shape[0]) for t in program.tensors] == ["4*N", "2"]
     assert [plain(t.shape[0]) for t in program_of(text, "net(relu, wide = 1/2)").tensors] == ["0.5*N", "2"]
+
+
+def test_a_size_that_is_not_listed_is_to_be_listed() -> None:
+    text = "network net { dims N  embed(V, N) readout(8) }"
+    (found,) = diagnostics(lambda: program_of(text))
+    assert found.helps == ("a network lists its sizes: `dims V` may grow, `fixed V = ...` never does",)
