@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from scalec import catalogue as codes
 from scalec.calculus.structure import Structure
-from scalec.diagnostics import Reporter, did_you_mean
+from scalec.diagnostics import Code, Reporter, did_you_mean
 from scalec.program.ops import Bias, Input, Linear, Output, Scale
 from scalec.program.program import Program, Region, Site, Tensor
 from scalec.resolve.vocabulary import QUOTIENTS, RUN_SIZES
@@ -163,22 +163,25 @@ def target(
             helps=[f"name it: `--at {','.join(f'{m}=...' for m in missing)}`"],
         )
         return sizes
+
+    def report(code: Code, what: str, formula: Formula, number: Fraction | None, needed: str) -> None:
+        behind = _behind(program, formula, {*given, *base})
+        with_ = f"with {', '.join(_spelled(name, size, sizes) for name, size in behind.items())}"
+        reporter.report(
+            code,
+            f"{what} is `{plain(formula)}`{'' if number is None else f' = {number}'}, not a {needed}",
+            next((places[name] for name in behind if name in places), None),
+            notes=[with_] if behind else [],
+        )
+
     for what, formula in _built_with(program):
         number = _exact(formula, sizes)
         if number is None or number.denominator != 1 or not 1 <= number <= LARGEST:
-            behind = _behind(program, formula, {*given, *base})
-            reporter.report(
-                codes.NOT_INTEGER,
-                f"{what} is `{plain(formula)}`{'' if number is None else f' = {number}'}, not a positive integer",
-                next((places[name] for name in behind if name in places), None),
-                notes=[f"with {', '.join(_spelled(name, size, sizes) for name, size in behind.items())}"],
-            )
-    for density, path in {t.density: t.path for t in program.tensors}.items():
+            report(codes.NOT_INTEGER, what, formula, number, "positive integer")
+    for density, path in {t.density: t.path for t in reversed(program.tensors)}.items():
         number = _exact(density, sizes)
         if number is None or not 0 < number <= 1:
-            reporter.report(
-                codes.OPTION, f"the density of `{path}` is `{plain(density)}` = {number}, not a number of (0, 1]"
-            )
+            report(codes.OPTION, f"the density of `{path}`", density, number, "number of (0, 1]")
     _check_copies(program, sizes, places, reporter)
     return sizes
 

@@ -143,3 +143,11 @@ def test_the_defaults_behind_a_size_are_told() -> None:
 def test_a_letter_of_the_other_case_is_meant() -> None:
     found, *_ = diagnostics(lambda: plan_of("rule mine extends mup { base N = 64 }", "n=128"))
     assert (found.message, found.helps) == ("network `mlp` has no dimension `n`", ("did you mean `N`?",))
+
+
+def test_a_density_beyond_1_is_said_where_it_was_named() -> None:
+    text = "use std.supar\nrule mine extends supar { base N = 64, L = 2, rho = 1 }"
+    (found,) = diagnostics(lambda: plan_of(text, "N=128,rho=1.5", network="sparse_gpt", optimizer="adam"))
+    assert found.message == "the density of `block.attention.q` is `rho` = 3/2, not a number of (0, 1]"
+    assert found.span is not None
+    assert found.span.text == "rho=1.5"
