@@ -14,9 +14,9 @@ from scalec import render
 from scalec.check.document import ChecksDocument, DiagnosticModel, RunModel, as_json, check_document
 from scalec.check.goals import DEFAULT
 from scalec.check.report import Report
-from scalec.diagnostics import Diagnostic, ScalecError
+from scalec.diagnostics import Diagnostic, Reporter, ScalecError
 from scalec.emit.report import report_text, side_by_side, why
-from scalec.operands import Operands
+from scalec.operands import Chooser, Operands
 from scalec.pipeline import CheckRun, check_rule, examine, run_checks
 from scalec.resolve.load import Workspace, load
 from scalec.syntax.printer import check_subject
@@ -36,8 +36,17 @@ def of_rules(
 ) -> Said:  # fmt: skip
     """One report a rule: its table, verdicts and findings; several also side by side. Raises ScalecError."""
     wanted = tuple(goals.split(",")) if goals else DEFAULT
-    reports = [(o.rule or "the rule", check_rule(workspace, o, regime, wanted)) for workspace, o in asked]
+    reports = [(_name(workspace, o), check_rule(workspace, o, regime, wanted)) for workspace, o in asked]
     return Said(_written(reports, form, why, steps), all(report.verdict == "pass" for _, report in reports))
+
+
+def _name(workspace: Workspace, operands: Operands) -> str:
+    """What the user calls the rule, or a file its only one."""
+    reporter = Reporter()
+    ref = Chooser(workspace, reporter).ref("rule", operands.rule, operands.said)
+    reporter.stop_on_errors()
+    assert ref is not None
+    return operands.rule or ref.path
 
 
 def _written(reports: Sequence[tuple[str, Report]], form: str, name: str | None, steps: bool) -> str:

@@ -102,6 +102,12 @@ def test_several_rules_stand_side_by_side() -> None:
     assert text.index("mup on mlp") < text.index("sp on mlp")
 
 
+def test_a_files_only_rule_has_its_name(tmp_path: Path) -> None:
+    (tmp_path / "a.scale").write_text("use std.mup\nrule mine extends mup for adamw { base N = 64 }\n")
+    text = check(str(tmp_path / "a.scale"), "--network", "mlp", "--regime", "width")
+    assert "mine on mlp as N ~ s" in text
+
+
 @pytest.mark.slow
 def test_where_directions_matter_each_row_says_where(tmp_path: Path) -> None:
     path = tmp_path / "bent.scale"

@@ -103,6 +103,10 @@ def _read(span: Span, place: Span | None, reporter: Reporter) -> Tune | None:
     if not equals or not right.strip():
         reporter.report(codes.TUNE, f"`{left}` is given no value", span, helps=[f"`{left}=0.01`, say"])
         return None
+    if "=" in right:
+        how = "a line for each" if place else f"`{OPTION}` once for each"
+        reporter.report(codes.TUNE, f"`{span.text}` is more than one value", span, helps=[how])
+        return None
     try:
         value = to_number(parse_expression(Source(OPTION, right.strip())), Reporter())
     except ScalecError as error:
