@@ -19,6 +19,7 @@ from scalec.check.report import Finding, Report, Verdict
 from scalec.check.run import check
 from scalec.derive.conflict import Conflict, conflict
 from scalec.derive.join import joined
+from scalec.derive.late import late
 from scalec.derive.problem import Change, Problem
 from scalec.derive.solve import RestlessError, Solution, solve
 from scalec.derive.structural import changed, cost, freezing, lost, remedies, told
@@ -191,12 +192,17 @@ def _out_of_reach(
     found = _conflict(closest, goals, span)
     if found is None and closest is not solved[0]:  # a contradiction without changes tells more than what fails with
         closest, found = solved[0], _conflict(solved[0], goals, span)
+    waiting = late(problem, solved[0].solution, goals) if found is None and solved[0].solution else ()
+    closest = solved[0] if waiting else closest
     failed = dict.fromkeys(f"`{finding.goal}`" for finding in closest.failing)
     Reporter().fail(
         codes.OUT_OF_REACH,
         f"no law reaches {', '.join(failed)} on {where}",
         span,
-        notes=(*_said(closest, found, goals, span), *(_tried(a) for a in tried if a.changes and a is not closest)),
+        notes=(
+            *(waiting or _said(closest, found, goals, span)),
+            *(_tried(a) for a in tried if a.changes and a is not closest),
+        ),
     )
 
 
