@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from scalec.calculus.components import Component, Vector, size
+from scalec.calculus.components import ABSENT, Component, Vector, size
 from scalec.calculus.pruning import prune
 from scalec.calculus.structure import Structure, inputs
 from scalec.calculus.words import History, Part, as_common, history
@@ -88,13 +88,18 @@ class Around:
     refuted: frozenset[Pair] = frozenset()
     made: dict[Claim, tuple[int, Way, int]] = field(default_factory=dict)
 
-    def prune(self, vector: Vector, op: Operation, way: Way, step: int) -> Vector:
-        """Less of what an operation reads, or of the gradient of what it puts out."""
+    def prune(self, vector: Vector, op: Operation, way: Way, step: int, known: Vector = ABSENT) -> Vector:
+        """Less of what an operation reads, or of the gradient of what it puts out.
+
+        What is `known` to matter stays, so that what is worked out in rounds comes to an end.
+        """
         kept = prune(vector)
         if len(kept) < 2:
             return kept
         here = self._root[op.x if way == "forward" and isinstance(op, Linear) else op.out]
-        left, claims = kept[0].order.cell.once(_left, kept, here, self, self.refuted)
+        left, claims = kept[0].order.cell.once(
+            _left, kept, here, self, self.refuted, frozenset(c.history for c in known)
+        )
         for claim in claims:
             self.made.setdefault(claim, (step, way, self._position(op, way)))
         return left
@@ -246,7 +251,9 @@ def _connected(structure: Structure, through: Callable[[Operation], tuple[str, .
 
 
 # ---- what is left out ------------------------------------------------------------------------
-def _left(vector: Vector, where: str, around: Around, refuted: frozenset[Pair]) -> tuple[Vector, tuple[Claim, ...]]:
+def _left(
+    vector: Vector, where: str, around: Around, refuted: frozenset[Pair], known: frozenset[History]
+) -> tuple[Vector, tuple[Claim, ...]]:
     """The components that are kept, and the claims on which others are not. What these rely on is kept."""
     begun: dict[History, list[Component]] = {}
     for c in vector:
@@ -254,7 +261,7 @@ def _left(vector: Vector, where: str, around: Around, refuted: frozenset[Pair]) 
             begun.setdefault(start, []).append(c)
     left, needed, claims = dict.fromkeys(vector), set[Component](), dict[Claim, None]()
     for c in vector:
-        for made, t in () if c in needed else _there(c, where, around, begun):
+        for made, t in () if c in needed or c.history in known else _there(c, where, around, begun):
             if t in left and not any(claim.pair in refuted for claim in made):
                 del left[c]
                 needed.add(t)

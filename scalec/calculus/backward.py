@@ -84,9 +84,9 @@ class Backward:
         d = self.gradients.get(op.out, ABSENT)
         return Pass(self.forward.use(op), x, self._pruned(d, op), missing, not isinstance(op, Linear))
 
-    def _pruned(self, d: Vector, op: Operation) -> Vector:
+    def _pruned(self, d: Vector, op: Operation, known: Vector = ABSENT) -> Vector:
         """Of a loss beside the network's only sizes are asked for."""
-        return self.forward.pruned(d, op, "backward") if self.loss is None else prune(d)
+        return self.forward.pruned(d, op, "backward", known) if self.loss is None else prune(d)
 
     def _all(self, operations: Iterable[Operation]) -> None:
         for op in reversed(tuple(operations)):
@@ -171,14 +171,15 @@ class Backward:
     # ---- repeated blocks ---------------------------------------------------------------------
     def _repeat(self, op: Repeat, d: Vector) -> None:
         """The gradient of the stream, to its fixed point; then what the copies send to values outside."""
-        trunk, stream = self.forward.world.structure.trunks[op.out], d
+        trunk, stream, known = self.forward.world.structure.trunks[op.out], d, ABSENT
         axis = self.forward.world.copies(op)
         for _ in range(ROUNDS):
             given = self._body(op, trunk, stream)
             after = joined(stream, union(d, self._stream(op, trunk, given)))
-            before, stream = stream, self._pruned(after, op)
+            before, stream = stream, self._pruned(after, op, known)
             if same(before, stream):
                 break
+            known = stream
         else:
             self.drifting[op.out] = "grows"
         if not trunk.values and shrinks(self.forward.world.cell, d, given.get(op.carried, ABSENT)):

@@ -108,9 +108,9 @@ class Forward:
     around: Around | None = None
     index: int = 0
 
-    def pruned(self, vector: Vector, op: Operation, way: Way) -> Vector:
-        """What matters of what an operation reads, or of the gradient of what it puts out."""
-        return prune(vector) if self.around is None else self.around.prune(vector, op, way, self.index)
+    def pruned(self, vector: Vector, op: Operation, way: Way, known: Vector = ABSENT) -> Vector:
+        """What matters of what an operation reads, or of the gradient of what it puts out; `known`: what does."""
+        return prune(vector) if self.around is None else self.around.prune(vector, op, way, self.index, known)
 
     @property
     def leaving_out(self) -> tuple[object, ...]:
@@ -242,12 +242,13 @@ class Forward:
     # ---- repeated blocks ---------------------------------------------------------------------
     def _repeat(self, op: Repeat) -> Vector:
         trunk = self.world.structure.trunks[op.out]
-        stream = self.values[op.x]
+        stream, known = self.values[op.x], ABSENT
         for _ in range(ROUNDS):
             after = joined(stream, union(self.values[op.x], *self._round(op, trunk, stream)))
-            before, stream = stream, self.pruned(after, op, "forward")
+            before, stream = stream, self.pruned(after, op, "forward", known)
             if same(before, stream):
                 break
+            known = stream
         else:
             self.drifting[op.out] = "grows"
         if not trunk.values and shrinks(self.world.cell, self.values[op.x], self.values[op.carried_out]):

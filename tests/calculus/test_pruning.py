@@ -43,6 +43,14 @@ network modulated {
   residual { modulate(by = c, gate = yes) linear(N) }
   readout(10)
 }
+# Copies that hand on what a weight makes of the stream: what one round leaves out, the next must not miss.
+network chained {
+  dims N
+  input(32)
+  linear(N) as w_in
+  repeat 2 { sum { branch { norm(layer) } branch { linear(N) } } linear(N) }
+  readout(10)
+}
 rule routed extends deepseek_mssp for adam, adamw {
   tensor router { init.std ~ min(1, sqrt(fan_out/fan_in))/sqrt(fan_in) }
 }
@@ -60,6 +68,7 @@ CASES = [
     pytest.param("moe_mup", "moe_mlp", "sgd", "fine_grained"),
     pytest.param("moe_mup", "narrow", "adamw", "fixed_experts"),
     pytest.param("mup", "modulated", "adamw", "width"),
+    pytest.param("mup", "chained", "sgd", "width"),
     *(pytest.param(*case, marks=pytest.mark.slow) for case in LARGE),
 ]
 
@@ -109,7 +118,7 @@ def keep_all(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     for module in (pruning, around, forward, backward, rows):
         monkeypatch.setattr(module, "prune", whole)
-    monkeypatch.setattr(around.Around, "prune", lambda self, vector, op, way, step: whole(vector))
+    monkeypatch.setattr(around.Around, "prune", lambda self, vector, *where: whole(vector))
     return dropped
 
 
@@ -162,9 +171,14 @@ def test_narrow_experts_leave_few(rule: str, regime: str, monkeypatch: pytest.Mo
     left, prune = list[int](), around.Around.prune
 
     def counted(
-        self: around.Around, vector: components.Vector, op: Operation, way: around.Way, step: int
+        self: around.Around,
+        vector: components.Vector,
+        op: Operation,
+        way: around.Way,
+        step: int,
+        known: components.Vector = (),
     ) -> components.Vector:
-        kept = prune(self, vector, op, way, step)
+        kept = prune(self, vector, op, way, step, known)
         left.append(len(kept))
         return kept
 
