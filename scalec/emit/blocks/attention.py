@@ -64,8 +64,6 @@ def _compressed(m: ModuleWriter, region: Region, local: str) -> Expr:
 
 def _mixed(m: ModuleWriter, region: Region) -> Expr:
     """Values weighed by how well keys fit queries, put together again."""
-    output = m.site_factor(region, "output", "output_scale")
-    result = matrix(m, region, "o", "o", Expr(f"{output}y_BTN"))
     p = chance(region, "dropout")
     options = [f"dropout_p={m.attribute('dropout', p)} if self.training else 0.0"] if p else []
     options += ["is_causal=True"] if region.option("causal") else []
@@ -77,7 +75,8 @@ def _mixed(m: ModuleWriter, region: Region) -> Expr:
         ")",
         "y_BTN = y_BHTD.transpose(1, 2).flatten(2)",
     )
-    return result
+    output = m.site_factor(region, "output", "output_scale")
+    return matrix(m, region, "o", "o", Expr(f"{output}y_BTN"))
 
 
 def _norm(m: ModuleWriter, region: Region, local: str) -> str:
