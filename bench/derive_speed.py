@@ -27,6 +27,19 @@ RULES = """
 rule owners  { tensor * { optimizer = adamw }  tensor matrix { optimizer = muonlike } }
 rule divided { site residual { scale = 1/sqrt(L) } }
 """
+PACKS = """
+use std.moe
+use std.supar
+use std.lora
+use std.optimizers
+use std.regimes
+rule adapters for adam, adamw {
+  tensor * { frozen = yes }
+  tensor lora { frozen = no }
+  tensor lora.b { init = zero }
+  site lora { scale ~ 1/rank }
+}
+"""
 
 
 class Case(NamedTuple):
@@ -41,8 +54,8 @@ class Case(NamedTuple):
         return f"{self.network} for {self.optimizer} under {self.regime}{kept}"
 
 
-def cases() -> Iterator[Case]:
-    """What tests/derive compares with a paper, and the network in which that was too slow."""
+def renamed() -> Iterator[Case]:
+    """What tests/derive compares with a paper, on networks of other names."""
     for network in ("mlp", "gpt"):
         yield from (Case(network, optimizer, "width") for optimizer in ("sgd", "adam", "adamw"))
         yield Case(network, "muonlike + adamw", "width", keep="owners")
@@ -52,17 +65,22 @@ def cases() -> Iterator[Case]:
     for optimizer in ("sgd", "adam"):
         for regime in ("fixed_experts", "fine_grained", "proportional"):
             yield from (Case("moe_mlp", optimizer, regime, goals) for goals in (DEFAULT, IN_THE_PAPER))
+
+
+def standard() -> Iterator[Case]:
+    """Adapters and sparse weights, and the larger network with experts."""
+    yield from (Case("sparse_gpt", "adamw", regime) for regime in ("sparser", "width + sparser"))
+    yield from (Case("lora_gpt", "adamw", regime, keep="adapters") for regime in ("rank", "width", "width + rank"))
     yield from (Case("moe_gpt", optimizer, "width", STABLE) for optimizer in ("sgd", "adamw"))
 
 
 def main() -> None:
     here = load_text(MORE + RULES, "derived.scale")
-    experts = load_text("use std.moe\nuse std.optimizers\nuse std.regimes\n", "experts.scale")
+    packs = load_text(PACKS, "packs.scale")
     beside = load_text("use std.completep\nuse std.optimizers\nuse std.regimes\n", "beside.scale")
     check = partial(check_rule, beside, regime="width + depth", rule="completep", network="gpt", optimizer="adamw")
     rows, slowest = [], 0.0
-    for case in cases():
-        workspace = experts if case.network == "moe_gpt" else here
+    for case, workspace in (*((case, here) for case in renamed()), *((case, packs) for case in standard())):
         asked = Asked(Operands(case.keep, case.network, case.optimizer), case.regime, case.goals)
         taken, ratio = timed(partial(derive_rule, workspace, asked), check)
         slowest = max(slowest, taken)

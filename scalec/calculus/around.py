@@ -82,7 +82,7 @@ class Claim(NamedTuple):
 
 @dataclass(eq=False)
 class Around:
-    """What one training leaves out. `refuted`: claims not to make; `made`: where each was made first."""
+    """What one training leaves out. `refuted`: claims not to make; `made`: the step, way and position of the first."""
 
     structure: Structure
     refuted: frozenset[Pair] = frozenset()
@@ -277,11 +277,11 @@ def _there(
 
     Where directions matter on the way, that component has to be there too.
     """
-    gains, passed, weight = c.history.gains, dict[tuple[Place, Magnitude], None](), 0
+    gains, passed, newest = c.history.gains, dict[tuple[Place, Magnitude], None](), 0
     for popped in range(1, min(len(gains), len(c.word))):
         last = c.word[popped - 1]
-        weight = weight if last.direction == "mark" else popped - 1
-        route = tuple(letter.name for letter in c.word[weight:popped])
+        newest = newest if last.direction == "mark" else popped - 1
+        route = tuple(letter.name for letter in c.word[newest:popped])
         places = around.places_after(route, where)
         if not places:
             break

@@ -9,7 +9,7 @@ every proper part has one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from scalec.calculus.training import train
@@ -95,9 +95,8 @@ def _given(problem: Problem, world: World, lever: Lever) -> Order:
 def _marked(problem: Problem, solution: Solution, marks: Mapping[str, Lever], cell: Cell) -> World:
     before = World(problem.structure, problem.given, cell)
     orders = {lever: solution.orders.get(lever) or _given(problem, before, lever) for lever in marks.values()}
-    scaling = problem.scaling({lever: orders[lever] * Order.of({mark: 1}) for mark, lever in marks.items()})
-    left = {path: replace(t, wd=None) for path, t in scaling.tensors.items() if Lever(path, DECAY) in solution.orders}
-    return World(problem.structure, replace(scaling, tensors={**scaling.tensors, **left}), cell)
+    laws = problem.undecayed({lever: orders[lever] * Order.of({mark: 1}) for mark, lever in marks.items()})
+    return World(problem.structure, laws, cell)
 
 
 # ---- inequalities ----------------------------------------------------------------------------

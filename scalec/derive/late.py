@@ -8,12 +8,11 @@ A rate for the start would be too large at the limit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from scalec.calculus.training import train
 from scalec.calculus.world import World
 from scalec.check.run import check
-from scalec.derive.problem import DECAY, Lever, Problem
+from scalec.derive.problem import Problem
 from scalec.derive.solve import RestlessError, Solution, solve
 from scalec.symbolic.dominance import Magnitude
 
@@ -44,9 +43,7 @@ def late(problem: Problem, solution: Solution, goals: Sequence[str]) -> tuple[st
 
 def _entries(problem: Problem, solution: Solution) -> dict[str, Magnitude | None]:
     """The largest gradient entries on the way to the limit, without what decay adds."""
-    laws = problem.scaling(solution.orders)
-    free = {p: replace(t, wd=None) if Lever(p, DECAY) in problem.open else t for p, t in laws.tensors.items()}
-    world = World(problem.structure, replace(laws, tensors=free), solution.cell)
+    world = World(problem.structure, problem.undecayed(solution.orders), solution.cell)
     steps = train(world, beyond_proof=True).steps
     return {path: world.cell.largest(e for s in steps if (e := s.gradient[path])) for path in world.weights}
 

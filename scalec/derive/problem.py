@@ -158,6 +158,12 @@ class Problem:
         sites = {(path, name): f for (path, name), f in laws.items() if path in self.program.site}
         return Scaling(tensors, {**self.given.sites, **sites})
 
+    def undecayed(self, found: Mapping[Lever, Order]) -> Scaling:
+        """The same without derived decay, which follows from the rest and decides nothing."""
+        laws = self.scaling(found)
+        free = {p: replace(t, wd=None) for p, t in laws.tensors.items() if Lever(p, DECAY) in self.open}
+        return replace(laws, tensors={**laws.tensors, **free})
+
 
 def law(order: Order) -> Formula:
     return mul(UNIT, *(power(symbol("size", name), exponent) for name, exponent in order.powers))

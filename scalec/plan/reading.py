@@ -86,6 +86,7 @@ class Reader:
             label=f"`{ours.rule}` requires it",
             labels=[(theirs.span, f"`{theirs.rule}` says otherwise")] if theirs.span else [],
             notes=[f"`{name}` moves as `{plain(number.law)}` for {where}"],
+            helps=[f"extend one of them alone, or a rule with {asked}"] if theirs.rule != ours.rule else [],
         )
 
 

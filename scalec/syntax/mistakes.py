@@ -206,6 +206,16 @@ MISTAKES: tuple[Mistake, ...] = (
         ("rule r { tensor * { lr ~ N^2^3 } }", "law l = x^-y^z"),
     ),
     Mistake(
+        "expected `~` after `{last}`",
+        "`require lr ~ 1` says how a value is to move, `wd solves timescale ~ 1` what a law is to be; `=` sets a value",
+        lambda p: p.expected == {".", "~"},
+        (
+            "rule r { tensor * { require lr } }",
+            "rule r { tensor * { require lr = 1 } }",
+            "rule r { tensor * { wd solves timescale = 1 } }",
+        ),
+    ),
+    Mistake(
         "`{last}` is given no value",
         "write `{last} = ...` for a value or `{last} ~ ...` for a law; a flag is written `frozen = yes`",
         lambda p: p.expected >= ASSIGN and p.found in {"}", ";", ","},
