@@ -201,11 +201,8 @@ class Around:
     def _position(self, op: Operation, way: Way) -> int:
         """In the order of execution; what is repeated together has one."""
         outer = next(iter(self.structure.within[op.out]), op)
-        return self._index[outer.out] if way == "forward" else -self._index[outer.out]
-
-    @cached_property
-    def _index(self) -> Mapping[str, int]:
-        return {op.out: i for i, op in enumerate(self.structure.operations)}
+        place = self.structure.position[outer.out]
+        return place if way == "forward" else -place
 
 
 def _marking(op: Operation) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ it reaches, by the transfer functions of the forward pass, all other values bein
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -33,6 +33,7 @@ from scalec.program.ops import (
     Softmax,
 )
 
+Arrivals = tuple[tuple[str, Vector], ...]
 Kind = Literal["preactivation", "norm input", "weights", "sum", "stream", "output"]
 
 
@@ -84,7 +85,7 @@ class Carrier:
 
         A sum over copies is one, and so is what it is added to: there it meets the sums of other layers.
         """
-        found = _gathered(self._carry(op.out, self._term(op, term), through_weights=False, to_the_sum=False))
+        found = self._carry(op.out, self._term(op, term), through_weights=False, to_the_sum=False)
         # A product with something that changed is no longer an initial term; it counts for what changed.
         return {name: initial(vector) for name, vector in found.items()} if term == "init" else found
 
@@ -93,7 +94,7 @@ class Carrier:
 
         It goes through later weights as they are now, so that a zero-initialised one contributes its update.
         """
-        return _gathered(self._carry(op.out, self._term(op, "effective"), through_weights=True, to_the_sum=False))
+        return self._carry(op.out, self._term(op, "effective"), through_weights=True, to_the_sum=False)
 
     def _term(self, op: Weighted, term: TermName) -> Vector:
         return self.forward.terms[op.out].named(term)
@@ -104,29 +105,35 @@ class Carrier:
             return {}
         start = self.forward.from_all_copies(op, self._term(op, "effective"))
         to_a_stream = any(self.structure.trunks[repeat.out].values for repeat in self.structure.within[op.out])
-        return _gathered(self._carry(op.out, start, through_weights=True, to_the_sum=to_a_stream))
+        return self._carry(op.out, start, through_weights=True, to_the_sum=to_a_stream)
 
-    def _carry(
-        self, name: str, vector: Vector, through_weights: bool, to_the_sum: bool
-    ) -> Iterator[tuple[str, Vector]]:
+    def _carry(self, name: str, vector: Vector, through_weights: bool, to_the_sum: bool) -> dict[str, Vector]:
+        """What a vector is where it ends up. Of what arrives at a value along several ways the sum goes on."""
+        arrived, found = {name: vector}, dict[str, Vector]()
+        while arrived:
+            here = min(arrived, key=self.structure.position.__getitem__)
+            there = arrived.pop(here)
+            ends, goes_on = self._ends(here, there, through_weights, to_the_sum)
+            _unite(found, ends)
+            _unite(arrived, self._steps(here, there, through_weights) if goes_on else ())
+        return found
+
+    def _ends(self, name: str, vector: Vector, through_weights: bool, to_the_sum: bool) -> tuple[Arrivals, bool]:
+        """What ends at a value, and whether it goes on from there as well."""
         if name in self.structure.added:
             repeat = self.structure.added[name]
-            yield repeat.out, sum_over(self.forward.world.copies(repeat), vector, repeat.out)
-            return
+            return ((repeat.out, sum_over(self.forward.world.copies(repeat), vector, repeat.out)),), False
         known = watched(self.structure, name)
         if known in self.names and (not to_the_sum or self.names[known] in ("stream", "output")):
-            yield known, vector
-            if through_weights or self.names[known] != "sum":
-                return
+            return ((known, vector),), not through_weights and self.names[known] == "sum"
+        return (), True
+
+    def _steps(self, name: str, vector: Vector, through_weights: bool) -> Iterator[tuple[str, Vector]]:
+        """What the next operations make of it."""
         for op in self.structure.readers.get(name, ()):
-            if isinstance(op, Linear) and not through_weights:
-                continue
-            after = self._known(op, name, vector)
-            into = op.carried if isinstance(op, Repeat) else op.out
-            yield from self._carry(into, after, through_weights, to_the_sum)
-        for repeat in self.structure.repeats:
-            if repeat.carried_out == name:
-                yield from self._carry(repeat.out, vector, through_weights, to_the_sum)
+            if through_weights or not isinstance(op, Linear):
+                yield op.carried if isinstance(op, Repeat) else op.out, self._known(op, name, vector)
+        yield from ((repeat.out, vector) for repeat in self.structure.repeats if repeat.carried_out == name)
 
     def _known(self, op: Operation, name: str, part: Vector) -> Vector:
         """`_through`, worked out once for the same part of the same inputs."""
@@ -162,8 +169,6 @@ class Carrier:
                 return part
 
 
-def _gathered(found: Iterator[tuple[str, Vector]]) -> dict[str, Vector]:
-    result: dict[str, Vector] = {}
-    for name, vector in found:
-        result[name] = union(result.get(name, ()), vector)
-    return result
+def _unite(found: dict[str, Vector], more: Iterable[tuple[str, Vector]]) -> None:
+    for name, vector in more:
+        found[name] = union(found[name], vector) if name in found else vector

@@ -84,6 +84,12 @@ class Structure:
         return tuple(op for op, _ in self._flat(self.program.operations, ()))
 
     @cached_property
+    def position(self) -> Mapping[str, int]:
+        """Where each value comes in the order of execution; what a repeat carries, before its body."""
+        found = {op.out: 2 * i + 1 for i, op in enumerate(self.operations)}
+        return found | {r.carried: min(found[op.out] for op, _ in self._flat(r.body, ())) - 1 for r in self.repeats}
+
+    @cached_property
     def within(self) -> Mapping[str, tuple[Repeat, ...]]:
         """The repeats around the operation that defines a value, outermost first."""
         return {op.out: repeats for op, repeats in self._flat(self.program.operations, ())}
