@@ -8,14 +8,14 @@ claims made so far (`Around.broken`); where one is broken, the training goes bac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
 from scalec.calculus.components import ABSENT, Component, Vector, size
 from scalec.calculus.pruning import prune
-from scalec.calculus.structure import Structure, inputs
+from scalec.calculus.structure import Structure, connected, ends, inputs
 from scalec.calculus.words import History, Part, as_common, history
 from scalec.program.ops import (
     Add,
@@ -165,12 +165,12 @@ class Around:
     @cached_property
     def _kept(self) -> Mapping[str, str]:
         """For each value one that stands for all that a word may reach from there as it is."""
-        return _connected(self.structure, _keeping)
+        return connected(self.structure.operations, _keeping)
 
     @cached_property
     def place(self) -> Mapping[str, Place]:
         """The place of each root."""
-        near = _connected(self.structure, lambda op: () if isinstance(op, Linear) else _ends(op))
+        near = connected(self.structure.operations, lambda op: () if isinstance(op, Linear) else ends(op))
         aligned: dict[str, set[str]] = {}
         for op in self.structure.operations:
             if isinstance(op, Aligns):
@@ -184,7 +184,7 @@ class Around:
 
     @cached_property
     def _root(self) -> Mapping[str, str]:
-        return _connected(self.structure, lambda op: _ends(op) if isinstance(op, Carries) else ())
+        return connected(self.structure.operations, lambda op: ends(op) if isinstance(op, Carries) else ())
 
     @cached_property
     def _read(self) -> Mapping[Place, tuple[tuple[Way, str, int], ...]]:
@@ -228,23 +228,7 @@ def _keeping(op: Operation) -> tuple[str, ...]:
         case Elementwise():
             return (op.x,) if op.function.mean_derivative else ()
         case _:
-            return _ends(op)
-
-
-def _ends(op: Operation) -> tuple[str, ...]:
-    return (*inputs(op), op.carried, op.carried_out) if isinstance(op, Repeat) else inputs(op)
-
-
-def _connected(structure: Structure, through: Callable[[Operation], tuple[str, ...]]) -> Mapping[str, str]:
-    """For each value one that stands for all that operations connect it with, each what it reads and puts out."""
-    group = {op.out: {op.out} for op in structure.operations}
-    group |= {repeat.carried: {repeat.carried} for repeat in structure.repeats}
-    for op in structure.operations:
-        for name in through(op):
-            if group[name] is not group[op.out]:
-                group[op.out] |= group[name]
-                group |= dict.fromkeys(group[name], group[op.out])
-    return {name: min(names) for name, names in group.items()}
+            return ends(op)
 
 
 # ---- what is left out ------------------------------------------------------------------------

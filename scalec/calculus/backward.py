@@ -137,7 +137,8 @@ class Backward:
             case Elementwise():
                 yield op.x, transfer.elementwise_back(op, d, read[op.x], cell)
             case Multiply():
-                yield from zip((op.x, op.y), transfer.multiply_back(op, d, read[op.x], read[op.y], cell), strict=True)
+                both = transfer.multiply_back(op, forward.factor(op, d), read[op.x], read[op.y], cell)
+                yield from zip((op.x, op.y), both, strict=True)
             case Dot():
                 yield from zip((op.x, op.y), rows.dots_back(world, op, d, read[op.x], read[op.y]), strict=True)
             case Softmax():

@@ -164,7 +164,7 @@ class Forward:
                 change = transfer.elementwise(op, read[op.x], read[op.x], cell)
                 return union(transfer.elementwise_constant(op, cell), change)
             case Multiply():
-                return transfer.multiply(op, read[op.x], read[op.y], cell)
+                return self.multiply(op, read[op.x], read[op.y])
             case Dot():
                 return rows.dots(world, op, read[op.x], read[op.y])
             case Softmax():
@@ -225,6 +225,13 @@ class Forward:
             return effective
         count = self.world.copies(within[-1]).count
         return each(effective, lambda c: c.times(count, f"made by each of {within[-1].axis}", op.out))
+
+    def multiply(self, op: Multiply, x: Vector, y: Vector) -> Vector:
+        return transfer.multiply(op, self.factor(op, x), self.factor(op, y), self.world.cell)
+
+    def factor(self, op: Multiply, vector: Vector) -> Vector:
+        """What matters of what a product takes up: all of it where directions are compared before the next weight."""
+        return prune(vector) if op.out in self.world.structure.only_sized else vector
 
     def count(self, op: Softmax | Share) -> Magnitude:
         return self.world.order(op.count, op.out, "count")

@@ -159,7 +159,7 @@ class Carrier:
                 return forward.share(op, part)
             case Multiply() | Dot():
                 x, y = (part, read[op.y]) if name == op.x else (read[op.x], part)
-                return rows.dots(world, op, x, y) if isinstance(op, Dot) else transfer.multiply(op, x, y, cell)
+                return rows.dots(world, op, x, y) if isinstance(op, Dot) else forward.multiply(op, x, y)
             case Mix():
                 weights, x = (part, read[op.x]) if name == op.weights else (read[op.weights], part)
                 return rows.mix(world, op, weights, x)

@@ -23,15 +23,15 @@ def _pruned(vector: Vector) -> Vector:
     offers = _Offers(vector)
     left = [(i, c) for i, c in enumerate(vector) if not offers.beat(i, c)]
     wanted = {start for _, c in left for start, _ in c.history.to_come}
-    alike: dict[History, list[Offer]] = {}
+    alike = {start: dict[Magnitude, int]() for start in wanted}
     for i, c in enumerate(vector):
         for start in c.history.starts:
             if start in wanted:
-                alike[start] = _best(alike.get(start, []), (c.order, i))
+                alike[start].setdefault(c.order, i)
     return tuple(c for i, c in left if not _matched(i, c, alike))
 
 
-Offer = tuple[Magnitude, int]  # an order, and the first component of the vector that has it
+Offers = dict[Magnitude, int]  # orders, each with the first component of the vector that has it
 
 
 class _Offers:
@@ -43,56 +43,53 @@ class _Offers:
 
     def __init__(self, vector: Vector) -> None:
         self.vector = vector
-        self.made: dict[Part, dict[Deps, list[Offer]]] = {"init": {}, "delta": {}}
-        self.plain: dict[Part, dict[Deps, list[Offer]]] = {"init": {}, "delta": {}}
-        self.met: dict[tuple[Part, Deps], tuple[list[Offer], list[Offer]]] = {}
+        self.made: dict[tuple[Part, Deps], Offers] = {}
+        self.plain: dict[tuple[Part, Deps], Offers] = {}
+        self.met: dict[tuple[object, ...], Offers | None] = {}
         for i, c in enumerate(vector):
             past = c.history
             for found in (self.made,) if past.gaining else (self.made, self.plain):
-                found[past.part][past.deps] = _best(found[past.part].get(past.deps, []), (c.order, i))
+                found.setdefault((past.part, past.deps), {}).setdefault(c.order, i)
 
     def beat(self, i: int, c: Component) -> bool:
         """Whether one of them is larger than `c` ever gets, or as large and plain; if both are, an earlier one."""
-        met = self.met.get((c.part, c.deps))
-        if met is None:
-            met = self.met[c.part, c.deps] = self._against(self.made, c), self._against(self.plain, c)
-        peaks = [c.order * gain for gain in c.history.peaks]
-        larger, plain = met
-        for order, _ in larger:
-            if all(peak <= order for peak in peaks) and not order <= c.order:
-                return True
-        for order, first in plain:
-            if all(peak <= order for peak in peaks) and (first < i or not self._mutual(self.vector[first], c)):
-                return True
-        return False
+        kind = (c.part, c.deps, c.order, c.history.peaks)
+        if kind not in self.met:
+            self.met[kind] = self._rivals(c)
+        rivals = self.met[kind]
+        if rivals is None:
+            return True
+        return any(first < i or not self._mutual(self.vector[first], c) for first in rivals.values())
 
-    def _against(self, made: dict[Part, dict[Deps, list[Offer]]], c: Component) -> list[Offer]:
-        """What a component with the deps of `c` is held against."""
-        found: list[Offer] = []
-        for other, offers in made[c.part].items():
-            for order, first in () if compared(c.deps - other) else offers:
-                found = _best(found, (_less(order, other - c.deps), first))
+    def _rivals(self, c: Component) -> Offers | None:
+        """The plain ones that are as large as components of this kind ever get; None where something is larger."""
+        peaks = [c.order * gain for gain in c.history.peaks]
+        larger, plain = self._against(self.made, c), self._against(self.plain, c)
+        if any(not order <= c.order and all(peak <= order for peak in peaks) for order in larger):
+            return None
+        return {order: first for order, first in plain.items() if all(peak <= order for peak in peaks)}
+
+    def _against(self, made: dict[tuple[Part, Deps], Offers], c: Component) -> Offers:
+        """What a component with the part and deps of `c` is held against."""
+        found: Offers = {}
+        for (part, other), offers in made.items():
+            if part == c.part and not compared(c.deps - other):
+                for order, first in offers.items():
+                    found.setdefault(_less(order, other - c.deps), first)
         return found
 
     def _mutual(self, other: Component, c: Component) -> bool:
         return not compared(other.deps - c.deps) and other.order <= _less(c.order, c.deps - other.deps)
 
 
-def _matched(i: int, c: Component, alike: dict[History, list[Offer]]) -> bool:
+def _matched(i: int, c: Component, alike: dict[History, Offers]) -> bool:
     """Whether one whose word begins alike stays as large as `c` once the letters that both have are popped."""
     for start, gains in c.history.to_come:
-        for order, first in alike[start]:
+        for order, first in alike[start].items():
             smaller = c.order <= order and (first < i or not order <= c.order)
             if smaller and all(c.order * gain <= order for gain in gains):
                 return True
     return False
-
-
-def _best(offers: list[Offer], new: Offer) -> list[Offer]:
-    """Those that no other exceeds; of equal ones the first."""
-    if any(new[0] <= order for order, _ in offers):
-        return offers
-    return [*(old for old in offers if not old[0] <= new[0]), new]
 
 
 def _less(order: Magnitude, axes: Deps) -> Magnitude:

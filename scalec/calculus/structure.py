@@ -6,7 +6,7 @@ which repeats enclose them. Invariant: formulas are over dimensions that follow 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import assert_never
@@ -114,6 +114,13 @@ class Structure:
             if not isinstance(op, Weighted | Repeat) and found.issuperset(inputs(op)):
                 found.add(op.out)
         return frozenset(found)
+
+    @cached_property
+    def only_sized(self) -> frozenset[str]:
+        """The values of which nothing before the next weight sees more than sizes: where they point matters there."""
+        near = connected(self.operations, lambda op: () if isinstance(op, Linear) else ends(op))
+        seen = {near[op.out] for op in self.operations if not _sees_sizes(op)}
+        return frozenset(name for name, group in near.items() if group not in seen)
 
     @cached_property
     def weighted(self) -> tuple[Weighted, ...]:
@@ -266,6 +273,36 @@ class Structure:
             if isinstance(op, Repeat):
                 yield from self._flat(op.body, (*within, op))
             yield op, within
+
+
+def _sees_sizes(op: Operation) -> bool:
+    """Whether an operation neither compares directions nor takes what is larger for as large as something else."""
+    match op:
+        case Elementwise():
+            return not op.function.bounded
+        case Add() | Bias() | Broadcast() | Constant() | Gather() | Input() | Linear() | Multiply() | Output():
+            return True
+        case Repeat() | Scale():
+            return True
+        case _:
+            return False
+
+
+def ends(op: Operation) -> tuple[str, ...]:
+    """The values that an operation reads, and those at both ends of a body."""
+    return (*inputs(op), op.carried, op.carried_out) if isinstance(op, Repeat) else inputs(op)
+
+
+def connected(operations: Iterable[Operation], through: Callable[[Operation], Iterable[str]]) -> Mapping[str, str]:
+    """For each value one that stands for all that operations connect it with, each what it reads and puts out."""
+    group = {op.out: {op.out} for op in operations}
+    group |= {op.carried: {op.carried} for op in operations if isinstance(op, Repeat)}
+    for op in operations:
+        for name in through(op):
+            if group[name] is not group[op.out]:
+                group[op.out] |= group[name]
+                group |= dict.fromkeys(group[name], group[op.out])
+    return {name: min(names) for name, names in group.items()}
 
 
 def _trunk(repeat: Repeat) -> Trunk:
