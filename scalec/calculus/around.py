@@ -8,7 +8,7 @@ claims made so far (`Around.broken`); where one is broken, the training goes bac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -37,7 +37,7 @@ from scalec.program.ops import (
     Reshape,
     Scale,
 )
-from scalec.symbolic.dominance import Magnitude
+from scalec.symbolic.dominance import Cell, Magnitude
 
 Way = Literal["forward", "backward"]
 Name = tuple[str, str]  # of a letter
@@ -75,9 +75,20 @@ class Claim(NamedTuple):
         """What a gradient brings into a forward vector is a change, whatever the gradient was part of."""
         part: Part = "delta" if way == "forward" and self.popped[0][1] == "backward" else self.start.part
         start = history(self.share.cell, part, "", self.start.word, self.start.deps)
-        same = [c for c in vector if c.part == part]
-        whole = size(self.share.cell, same)
-        return whole is None or any(whole * self.share <= c.order and start in c.history.starts for c in same)
+        whole, begun = self.share.cell.once(_begun, vector, part, self.share.cell)
+        return whole is None or any(whole * self.share <= order for order in begun.get(start, ()))
+
+
+class Return(NamedTuple):
+    """A vector that comes back as `start` once `route` is popped last. `gains`: what the pops bring one by one;
+    `needed`: where it has to be there too, and what the pops until then bring: where it comes back, and on the way
+    where directions matter.
+    """
+
+    start: History
+    route: Route
+    gains: tuple[Magnitude, ...]
+    needed: tuple[tuple[Place, Magnitude], ...]
 
 
 @dataclass(eq=False)
@@ -123,6 +134,16 @@ class Around:
         return first
 
     # ---- places ------------------------------------------------------------------------------
+    def returns(self, past: History, where: str) -> tuple[Return, ...]:
+        """How what has been through this comes back from a place."""
+        if (past, where) not in self._ways_back:
+            self._ways_back[past, where] = tuple(_returns(past, where, self))
+        return self._ways_back[past, where]
+
+    @cached_property
+    def _ways_back(self) -> dict[tuple[History, str], tuple[Return, ...]]:
+        return {}
+
     def places_after(self, route: Route, here: str) -> tuple[Place, ...]:
         """Where a vector, or a gradient, may be once these are popped; none if that is not known."""
         if (route, here) not in self._known:
@@ -254,26 +275,37 @@ def _left(
 def _there(
     c: Component, where: str, around: Around, begun: Mapping[History, Iterable[Component]]
 ) -> Iterator[tuple[list[Claim], Component]]:
-    """What `c` comes back as after some pops, and a component that is that and, until then, as large as `c`.
+    """What `c` comes back as after some pops, and a component that is that and, until then, as large as `c`."""
+    for back in around.returns(c.history, where):
+        for t in begun.get(back.start, ()):
+            below = t is not c and all(c.order * gain <= t.order for gain in back.gains)
+            if below and as_common(t.deps, c.deps):
+                shares = ((place, c.order * gain / t.order) for place, gain in back.needed)
+                yield [Claim(place, back.start, share, back.route) for place, share in shares], t
 
-    Where directions matter on the way, that component has to be there too.
-    """
-    gains, passed, newest = c.history.gains, dict[tuple[Place, Magnitude], None](), 0
-    for popped in range(1, min(len(gains), len(c.word))):
-        last = c.word[popped - 1]
+
+def _returns(past: History, where: str, around: Around) -> Iterator[Return]:
+    gains, passed, newest = past.gains, dict[tuple[Place, Magnitude], None](), 0
+    for popped in range(1, min(len(gains), len(past.word))):
+        last = past.word[popped - 1]
         newest = newest if last.direction == "mark" else popped - 1
-        route = tuple(letter.name for letter in c.word[newest:popped])
+        route = tuple(letter.name for letter in past.word[newest:popped])
         places = around.places_after(route, where)
         if not places:
             break
-        order = c.order * gains[popped]
         if all(place.sum for place in places):
-            start = history(c.order.cell, c.part, "", c.word[popped:], last.below)
-            needed = passed | dict.fromkeys((place, order) for place in places)
-            for t in begun.get(start, ()):
-                below = all(c.order * gain <= t.order for gain in gains[: popped + 1])
-                if below and t is not c and as_common(t.deps, c.deps):
-                    yield [Claim(place, start, part / t.order, route) for place, part in needed], t
+            start = history(past.cell, past.part, "", past.word[popped:], last.below)
+            needed = passed | dict.fromkeys((place, gains[popped]) for place in places)
+            yield Return(start, route, gains[: popped + 1], tuple(needed))
         if any(place.meets for place in places):
             break
-        passed |= dict.fromkeys((around.place[name], order) for place in places for name in place.aligns)
+        passed |= dict.fromkeys((around.place[name], gains[popped]) for place in places for name in place.aligns)
+
+
+def _begun(vector: Vector, part: Part, cell: Cell) -> tuple[Magnitude | None, Mapping[History, Collection[Magnitude]]]:
+    """The size of a part, and the orders of what begins with each start."""
+    same, found = [c for c in vector if c.part == part], dict[History, dict[Magnitude, None]]()
+    for c in same:
+        for start in c.history.starts:
+            found.setdefault(start, {})[c.order] = None
+    return size(cell, same), found

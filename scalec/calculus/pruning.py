@@ -22,12 +22,10 @@ def prune(vector: Vector) -> Vector:
 def _pruned(vector: Vector) -> Vector:
     offers = _Offers(vector)
     left = [(i, c) for i, c in enumerate(vector) if not offers.beat(i, c)]
-    wanted = {start for _, c in left for start, _ in c.history.to_come}
-    alike = {start: dict[Magnitude, int]() for start in wanted}
+    alike: dict[History, Offers] = {}
     for i, c in enumerate(vector):
         for start in c.history.starts:
-            if start in wanted:
-                alike[start].setdefault(c.order, i)
+            alike.setdefault(start, {}).setdefault(c.order, i)
     return tuple(c for i, c in left if not _matched(i, c, alike))
 
 
