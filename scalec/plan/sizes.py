@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
+from functools import lru_cache
 
 from scalec import catalogue as codes
 from scalec.calculus.structure import Structure
@@ -239,6 +240,7 @@ def _options(region: Region) -> Iterable[tuple[str, Formula]]:
         yield from _options(child)
 
 
+@lru_cache(f.CACHED)
 def ratio(size: Formula, fixed: frozenset[str]) -> Formula:
     """A size over its base size, the papers' `m_N`; fixed dimensions drop out.
 
@@ -255,6 +257,7 @@ def ratio(size: Formula, fixed: frozenset[str]) -> Formula:
     return f.divide(size, at_base(size))
 
 
+@lru_cache(f.CACHED)
 def at_base(formula: Formula) -> Formula:
     """The formula with every size at its base."""
 

@@ -132,6 +132,8 @@ class Scope:
 
     def at_base(self, formula: Formula) -> Formula:
         """With every size at its base, and what `said` has too."""
+        if not any(s.kind == "run" for s in f.symbols(formula)):
+            return at_base(formula)
         values = dict(self.said.values())
         settled = f.substitute(formula, lambda s: values.get(f.symbol(s.kind, s.name)) if s.kind == "run" else None)
         return at_base(settled)

@@ -61,8 +61,13 @@ class Product:
     def _hash(self) -> int:
         return hash((self.coefficient, self.factors))
 
-    def __hash__(self) -> int:  # asked for often, and Fractions hash slowly
+    def __hash__(self) -> int:  # asked for often, and Fractions hash and compare slowly
         return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other or not isinstance(other, Product):
+            return self is other
+        return self._hash == other._hash and (self.coefficient, self.factors) == (other.coefficient, other.factors)
 
 
 @dataclass(frozen=True)
@@ -84,16 +89,18 @@ class FormulaError(ValueError):
     """The operation has no exact positive meaning: division by zero, root of a negative number."""
 
 
+ONCE = Fraction(1)
 ZERO = Product(Fraction(0))
-UNIT = Product(Fraction(1))
+UNIT = Product(ONCE)
 
 
 def number(value: Fraction | int) -> Product:
-    return Product(_bounded(Fraction(value)))
+    return UNIT if value == 1 else Product(_bounded(Fraction(value)))
 
 
+@lru_cache(CACHED)
 def symbol(kind: SymbolKind, name: str) -> Product:
-    return Product(Fraction(1), ((Symbol(kind, name), Fraction(1)),))
+    return Product(ONCE, ((Symbol(kind, name), ONCE),))
 
 
 def add(*terms: Formula) -> Formula:
@@ -192,10 +199,10 @@ def substitute(formula: Formula, replace: Callable[[Symbol], Formula | None]) ->
                 new_arguments = [substitute(a, replace) for a in arguments]
                 return log(*new_arguments) if function == "log" else _extreme(function, new_arguments)
 
+    if all(replace(s) is None for s in symbols(formula)):
+        return formula
     if isinstance(formula, Sum):
         return add(*(substitute(t, replace) for t in formula.terms))
-    if not formula.factors:
-        return formula
     return mul(number(formula.coefficient), *(power(atom(a), e) for a, e in formula.factors))
 
 
@@ -290,10 +297,10 @@ def _product(coefficient: Fraction, powers: Mapping[Atom, Fraction]) -> Formula:
     return Product(coefficient, factors)
 
 
-def _bounded(value: Fraction, exponent: Fraction = Fraction(1)) -> Fraction:
+def _bounded(value: Fraction, exponent: Fraction = ONCE) -> Fraction:
     """The value; no power of it may be so large that no float holds it, or that it takes time to write out."""
     bits = max(value.numerator.bit_length(), value.denominator.bit_length())
-    if abs(value) != 1 and bits * abs(exponent) > MAX_BITS:
+    if bits > 1 and bits * abs(exponent) > MAX_BITS:
         raise FormulaError("a number is too large to be written out")
     return value
 
