@@ -7,7 +7,7 @@ it reaches, by the transfer functions of the forward pass, all other values bein
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -109,14 +109,16 @@ class Carrier:
 
     def _carry(self, name: str, vector: Vector, through_weights: bool, to_the_sum: bool) -> dict[str, Vector]:
         """What a vector is where it ends up. Of what arrives at a value along several ways the sum goes on."""
-        arrived, found = {name: vector}, dict[str, Vector]()
+        arrived, found = {name: [vector]}, dict[str, list[Vector]]()
         while arrived:
             here = min(arrived, key=self.structure.position.__getitem__)
-            there = arrived.pop(here)
+            there = union(*arrived.pop(here))
             ends, goes_on = self._ends(here, there, through_weights, to_the_sum)
-            _unite(found, ends)
-            _unite(arrived, self._steps(here, there, through_weights) if goes_on else ())
-        return found
+            for at, what in ends:
+                found.setdefault(at, []).append(what)
+            for at, what in self._steps(here, there, through_weights) if goes_on else ():
+                arrived.setdefault(at, []).append(what)
+        return {at: union(*vectors) for at, vectors in found.items()}
 
     def _ends(self, name: str, vector: Vector, through_weights: bool, to_the_sum: bool) -> tuple[Arrivals, bool]:
         """What ends at a value, and whether it goes on from there as well."""
@@ -167,8 +169,3 @@ class Carrier:
                 return regrouped(world, op, op.split, part)
             case _:
                 return part
-
-
-def _unite(found: dict[str, Vector], more: Iterable[tuple[str, Vector]]) -> None:
-    for name, vector in more:
-        found[name] = union(found[name], vector) if name in found else vector
