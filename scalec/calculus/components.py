@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from math import prod
 
 from scalec.calculus.words import Copies, Deps, History, Part, Word, as_common, history
@@ -117,21 +118,26 @@ ABSENT: Vector = ()
 
 
 # ---- sets of components ----------------------------------------------------------------------
-def union(*vectors: Iterable[Component]) -> Vector:
-    """The sum of vectors, component by component. Nothing is dropped because there is much.
+def union(*vectors: Vector) -> Vector:
+    """The sum of vectors, component by component. Nothing is dropped because there is much."""
+    present = [vector for vector in vectors if vector]
+    return merged(chain(*present)) if len(present) > 1 else present[0] if present else ABSENT
+
+
+def merged(components: Iterable[Component]) -> Vector:
+    """A vector of them.
 
     A component goes only where another of the same part and word is nowhere smaller and, now and under every
     letter, idiosyncratic along no other axis. Of two that tie but differ as monomials the simpler one stays.
     """
     first: dict[History, Component] = {}
     several: dict[History, list[Component]] = {}
-    for vector in vectors:
-        for c in vector:
-            kind = c.history.kind
-            if first.setdefault(kind, c) is not c:
-                rivals = several.get(kind) or [first[kind]]
-                if not any(_covers(r, c) for r in rivals):
-                    several[kind] = [*(r for r in rivals if not _covers(c, r)), c]
+    for c in components:
+        kind = c.history.kind
+        if first.setdefault(kind, c) is not c:
+            rivals = several.get(kind) or [first[kind]]
+            if not any(_covers(r, c) for r in rivals):
+                several[kind] = [*(r for r in rivals if not _covers(c, r)), c]
     if not several:
         return tuple(first.values())
     return tuple(c for kind, one in first.items() for c in several.get(kind, (one,)))
@@ -167,7 +173,7 @@ def changed(vector: Vector) -> Vector:
 
 
 def each(vector: Vector, change: Callable[[Component], Component]) -> Vector:
-    """The same change to every component; one that lets two merge is followed by a `union`."""
+    """The same change to every component; one that lets two merge is followed by `merged`."""
     return tuple(change(c) for c in vector)
 
 
@@ -182,7 +188,7 @@ def _scalars(vector: Iterable[Component]) -> Vector:
         rivals = kept.setdefault((c.part, c.deps), [])
         if not any(_exceeds(r, c) for r in rivals):
             rivals[:] = [*(r for r in rivals if not _exceeds(c, r)), c]
-    return union(c.without_direction() for rivals in kept.values() for c in rivals)
+    return merged(c.without_direction() for rivals in kept.values() for c in rivals)
 
 
 # ---- sums over copies ------------------------------------------------------------------------
@@ -192,7 +198,7 @@ def sum_over(axis: Copies, vector: Iterable[Component], at: str) -> Vector:
     Idiosyncratic components grow by the square root of the count (central limit), all others by the
     count (law of large numbers). Raises nothing.
     """
-    return union(_summed(axis, c, at) for c in vector)
+    return merged(_summed(axis, c, at) for c in vector)
 
 
 def _summed(axis: Copies, c: Component, at: str) -> Component:

@@ -20,6 +20,7 @@ from scalec.calculus.components import (
     changed,
     each,
     initial,
+    merged,
     size,
     sum_over,
     union,
@@ -294,7 +295,7 @@ def regrouped(world: World, op: Reshape, split: bool, x: Vector) -> Vector:
     is as it was: its letters do not change.
     """
     axis = world.axis[op.axis]
-    return each(x, lambda c: _split(axis, c) if split else _merged(axis, c)) if axis.apart else x
+    return merged(_split(axis, c) if split else _joined(axis, c) for c in x) if axis.apart else x
 
 
 def _split(axis: Copies, c: Component) -> Component:
@@ -302,7 +303,7 @@ def _split(axis: Copies, c: Component) -> Component:
     return transfer.marked(c, axis.name, c.order.cell) if repeats else c.written(c.word, c.deps | {axis})
 
 
-def _merged(axis: Copies, c: Component) -> Component:
+def _joined(axis: Copies, c: Component) -> Component:
     alone = axis in c.deps
     return c.written(c.word, c.deps - {axis}) if alone else transfer.marked(c, axis.name, c.order.cell)
 

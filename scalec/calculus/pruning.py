@@ -101,5 +101,5 @@ def joined(before: Vector, after: Vector) -> Vector:
 
     Among directions that tie, pruning keeps one; which one must not depend on the round.
     """
-    old = (c for c in before if any(c.part == a.part and c.order <= a.order for a in after))
+    old = tuple(c for c in before if any(c.part == a.part and c.order <= a.order for a in after))
     return prune(union(old, after))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scalec.calculus import transfer
-from scalec.calculus.components import Component, Vector, aligned, dot, scalars, sum_over, union
+from scalec.calculus.components import Component, Vector, aligned, dot, merged, scalars, sum_over, union
 from scalec.calculus.pruning import prune
 from scalec.calculus.weights import Direction, Matrix
 from scalec.calculus.world import World
@@ -50,12 +50,12 @@ def _over(world: World, op: Mix, terms: Vector) -> Vector:
 
 # ---- X d and X^T w ---------------------------------------------------------------------------
 def _times(world: World, name: str, direction: Direction, v: Vector, x: Vector) -> Vector:
-    return union(_of(c, s) for s, matrix in _matrices(world, name, direction, x) for c in matrix.initial(v))
+    return merged(_of(c, s) for s, matrix in _matrices(world, name, direction, x) for c in matrix.initial(v))
 
 
 def _met(world: World, name: str, direction: Direction, v: Vector, x: Vector) -> Vector:
     """Only the part where `v` came through `X` before."""
-    return union(_of(c, s) for s, matrix in _matrices(world, name, direction, x) for c in matrix.coherent(v))
+    return merged(_of(c, s) for s, matrix in _matrices(world, name, direction, x) for c in matrix.coherent(v))
 
 
 def _matrices(world: World, name: str, direction: Direction, x: Vector) -> Iterator[tuple[Component, Matrix]]:

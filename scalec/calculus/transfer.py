@@ -17,6 +17,7 @@ from scalec.calculus.components import (
     dot,
     each,
     initial,
+    merged,
     product,
     scalars,
     size,
@@ -39,8 +40,8 @@ def scale(factor: Magnitude, x: Vector, at: str) -> Vector:
 # ---- elementwise nonlinearity ----------------------------------------------------------------
 def elementwise(op: Elementwise, part: Vector, x: Vector, cell: Cell) -> Vector:
     """`f(x)`: of degree p, a component `c` of `x` becomes `c * |x|^(p-1)`; bounded, at most order 1."""
-    kept = each(_slope(op, part, x, cell), lambda c: _marked(c, op.out, op.function.mean_derivative, cell))
-    return union(_capped(c, op.out) for c in kept) if op.function.bounded else kept
+    kept = elementwise_back(op, part, x, cell)
+    return merged(_capped(c, op.out) for c in kept) if op.function.bounded else kept
 
 
 def elementwise_constant(op: Elementwise, cell: Cell) -> Vector:
@@ -50,7 +51,7 @@ def elementwise_constant(op: Elementwise, cell: Cell) -> Vector:
 
 def elementwise_back(op: Elementwise, d: Vector, x: Vector, cell: Cell) -> Vector:
     """`d * f'(x)`."""
-    return each(_slope(op, d, x, cell), lambda c: _marked(c, op.out, op.function.mean_derivative, cell))
+    return merged(_marked(c, op.out, op.function.mean_derivative, cell) for c in _slope(op, d, x, cell))
 
 
 def _slope(op: Elementwise, vector: Vector, x: Vector, cell: Cell) -> Vector:
@@ -95,7 +96,7 @@ def multiply_back(op: Multiply, d: Vector, x: Vector, y: Vector, cell: Cell) -> 
 
 def _times_factor(x: Vector, factor: Vector, name: str, has_mean: bool, at: str, cell: Cell) -> Vector:
     sizes = scalars(factor)
-    return union(_times(c, s, name, has_mean, at, cell) for c in x for s in sizes)
+    return merged(_times(c, s, name, has_mean, at, cell) for c in x for s in sizes)
 
 
 def _times(c: Component, factor: Component, name: str, has_mean: bool, at: str, cell: Cell) -> Component:
@@ -114,7 +115,7 @@ def _times(c: Component, factor: Component, name: str, has_mean: bool, at: str, 
 def weighted(scalar: Vector, x: Vector, at: str) -> Vector:
     """Scalars times vectors: the vectors' words, the deps of both."""
     sizes = scalars(scalar)
-    return union(product(c, s, "size of the weight", at) for c in x for s in sizes)
+    return merged(product(c, s, "size of the weight", at) for c in x for s in sizes)
 
 
 # ---- softmax ---------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def balance(op: Balance, x: Vector, sizes: tuple[Magnitude, Magnitude]) -> Vecto
         alone = c.written((), NOWHERE).times(mean, "the mean over all samples, of what some have", op.out)
         return alone.times(among * met, "the loads of all copies, times their number", op.out)
 
-    return union(map(summed, scalars(x)))
+    return merged(map(summed, scalars(x)))
 
 
 def balance_back(op: Balance, d: Vector, sizes: tuple[Magnitude, Magnitude], axis: Copies) -> Vector:
@@ -185,7 +186,7 @@ def balance_back(op: Balance, d: Vector, sizes: tuple[Magnitude, Magnitude], axi
         given = each(d, lambda c: c.times(among, "the load of a copy, from every sample", op.out))
     else:
         given = each(d, lambda c: c.times(met, "the load of a copy", op.out))
-    return union(given, (c.spread(frozenset({axis})) for c in given))
+    return merged((*given, *(c.spread(frozenset({axis})) for c in given)))
 
 
 # ---- normalisation ---------------------------------------------------------------------------
@@ -197,7 +198,7 @@ def normalise(op: Normalise, part: Iterable[Component], x: Vector, cell: Cell) -
     then, now = size(cell, initial(x)), size(cell, x)
     if now is None:
         return ABSENT
-    return union(
+    return tuple(
         c.times((then if c.part == "init" and then is not None else now).inverse, "divided by the size", op.out)
         for c in part
     )

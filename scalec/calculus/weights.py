@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from scalec.calculus.components import ABSENT, Component, Vector, size, sum_over, union
+from scalec.calculus.components import ABSENT, Component, Vector, merged, size, sum_over, union
 from scalec.calculus.scaling import Family
 from scalec.calculus.words import NOWHERE, Copies, Deps, Letter, letter
 from scalec.symbolic.dominance import Magnitude
@@ -99,7 +99,7 @@ class Matrix:
         """The part of `W_0 x` along `v`, of vectors `x = W_0^T v`."""
         if self.sigma is None:
             return ABSENT
-        return union(popped for c in x if (popped := self._coherent(c, self.sigma)))
+        return merged(popped for c in x if (popped := self._coherent(c, self.sigma)))
 
     def _coherent(self, c: Component, sigma: Magnitude) -> Component | None:
         top = c.word[0] if c.word else None
@@ -240,7 +240,7 @@ class Weight:
         opposite = size(normaliser.cell, other)
         if opposite is None:
             return ABSENT
-        return union(self._entry(k, use.scale * opposite, use, normaliser) for k in vector)
+        return merged(self._entry(k, use.scale * opposite, use, normaliser) for k in vector)
 
     def _entry(self, k: Component, rest: Magnitude, use: Matrix, normaliser: Magnitude) -> Component:
         """One table row per optimizer family. `k.order * rest` is this component's gradient entry."""
