@@ -7,7 +7,7 @@ that its copies read and write.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from scalec.calculus import rows, transfer
@@ -26,7 +26,7 @@ from scalec.calculus.components import (
     union,
 )
 from scalec.calculus.pruning import joined, prune
-from scalec.calculus.structure import Trunk, inputs
+from scalec.calculus.structure import Trunk
 from scalec.calculus.weights import Matrix, Update
 from scalec.calculus.words import Copies, history
 from scalec.calculus.world import World
@@ -141,7 +141,7 @@ class Forward:
     def read(self, op: Operation) -> tuple[object, ...]:
         """An operation with all that it reads in this pass."""
         update = self.updates.get(op.tensor) if isinstance(op, Linear | Gain | Bias) else None
-        return op.out, update, *(self.values[x] for x in inputs(op))
+        return op.out, update, *map(self.values.__getitem__, self.world.structure.reads[op.out])
 
     # ---- the table ---------------------------------------------------------------------------
     def _one(self, op: Operation) -> Vector:
@@ -201,9 +201,9 @@ class Forward:
                 return Terms(self._bias(use), ABSENT, update.effective(use, unit))
 
     def use(self, op: Linear | Gain | Bias) -> Matrix:
-        """The weight as this operation uses it; a gain or a bias sums over nothing, forward or backward."""
-        uses = self.world.weights[op.tensor].uses
-        return uses[op.use] if isinstance(op, Linear) else replace(uses[0], n=self.world.one, m=self.world.one)
+        """The weight as this operation uses it."""
+        weight = self.world.weights[op.tensor]
+        return weight.uses[op.use] if isinstance(op, Linear) else weight.pointwise
 
     def _gain(self, use: Matrix, x: Vector) -> Vector:
         """An initial gain has a nonzero mean: it leaves the word."""

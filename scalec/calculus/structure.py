@@ -99,10 +99,15 @@ class Structure:
         return {op.out: op for op in self.operations}
 
     @cached_property
+    def reads(self) -> Mapping[str, tuple[str, ...]]:
+        """What each operation reads, by its output."""
+        return {op.out: inputs(op) for op in self.operations}
+
+    @cached_property
     def readers(self) -> Mapping[str, tuple[Operation, ...]]:
         found: dict[str, list[Operation]] = {}
         for op in self.operations:
-            for name in dict.fromkeys(inputs(op)):
+            for name in dict.fromkeys(self.reads[op.out]):
                 found.setdefault(name, []).append(op)
         return {name: tuple(ops) for name, ops in found.items()}
 

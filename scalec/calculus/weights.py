@@ -196,6 +196,12 @@ class Weight:
     share: Magnitude | None = None
     parts: Magnitude | None = None
 
+    @cached_property
+    def pointwise(self) -> Matrix:
+        """The matrix of a gain or a bias: it sums over nothing, forward or backward."""
+        one = self.uses[0].n.cell.one
+        return replace(self.uses[0], n=one, m=one)
+
     @property
     def entries(self) -> Magnitude:
         """How many parameters the tensor has, all its copies together."""
