@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from itertools import chain
 
@@ -31,6 +31,7 @@ from scalec.plan.make import Request
 from scalec.plan.make import make_plan as plan_rule
 from scalec.plan.model import Plan
 from scalec.plan.orders import scaling
+from scalec.plan.regimes import holds
 from scalec.plan.tune import parse_tune, parse_tuned
 from scalec.program.lower import lower
 from scalec.resolve.goals import resolve_goal
@@ -114,15 +115,22 @@ def _regime(workspace: Workspace, text: str, reporter: Reporter) -> Regime | Non
 
 
 def laws(subject: Subject) -> Laws:
-    """How a rule's attributes move, by the cell of directions: one for all cells of a regime, but for conditions."""
-    if any(clause.around.where for clause in subject.rule.clauses):
-        return partial(orders, subject)
-    known: dict[Regime, Scaling] = {}
+    """How a rule's attributes move, by the cell of directions: worked out once for all in which the same of it applies.
+
+    With conditions, or laws that are required, the directions matter themselves.
+    """
+    rule = subject.rule
+    statements = (s for clause in rule.clauses for s in clause.node.statements)
+    if any(clause.around.where for clause in rule.clauses) or any(isinstance(s, nodes.Bound) for s in statements):
+        return cache(partial(orders, subject))
+    surroundings = [*(clause.around for clause in rule.clauses), *(demand.around for demand in rule.demands)]
+    known: dict[tuple[bool, ...], Scaling] = {}
 
     def of_regime(cell: Cell) -> Scaling:
-        if cell.regime not in known:
-            known[cell.regime] = orders(subject, cell)
-        return known[cell.regime]
+        applies = tuple(holds(around, cell.regime, subject.program) for around in surroundings)
+        if applies not in known:
+            known[applies] = orders(subject, cell)
+        return known[applies]
 
     return of_regime
 
@@ -131,6 +139,9 @@ def orders(subject: Subject, cell: Cell) -> Scaling:
     """How every attribute of a rule moves with the sizes, in some directions of a regime. Raises ScalecError."""
     request = Request(cell=cell)
     return scaling(plan_rule(subject.program, subject.rule, subject.optimizers, request, Reporter()))
+
+
+Known = dict[tuple[str, ...], tuple[Subject, Laws]]  # by team
 
 
 def run_checks(workspace: Workspace) -> Iterator[CheckRun]:
@@ -144,22 +155,26 @@ def run_checks(workspace: Workspace) -> Iterator[CheckRun]:
         if reporter.diagnostics:
             yield CheckRun(declaration, "", "", None, reporter.ordered)
             continue
+        known: Known = {}
         for team in teams:
             for joint in declaration.regimes:
-                yield _run_check(workspace, declaration, team, joint)
+                yield _run_check(workspace, declaration, team, joint, known)
 
 
 def _run_check(
-    workspace: Workspace, declaration: nodes.CheckDecl, team: tuple[str, ...], joint: nodes.Joint
+    workspace: Workspace, declaration: nodes.CheckDecl, team: tuple[str, ...], joint: nodes.Joint, known: Known
 ) -> CheckRun:
     reporter, report = Reporter(), None
     with _collected(reporter):
-        subject = Chooser(workspace, reporter).subject(declaration.rule, declaration.network, team)
+        if team not in known:
+            subject = Chooser(workspace, reporter).subject(declaration.rule, declaration.network, team)
+            known[team] = subject, laws(subject)
+        subject, moves = known[team]
         growth = resolve_regime(workspace, joint, reporter)
         goals = goals_of(declaration.claims, workspace, reporter)
         reporter.stop_on_errors()
         assert growth is not None
-        report = check(subject.program, laws(subject), growth, tuple(chain(*goals.values())))
+        report = check(subject.program, moves, growth, tuple(chain(*goals.values())))
         hold(declaration.claims, goals, report, subject.program, reporter)
     placed = tuple(d if d.span else replace(d, span=declaration.span) for d in reporter.ordered)
     return CheckRun(declaration, " + ".join(team), joint_text(joint), report, placed)

@@ -165,11 +165,11 @@ def size(cell: Cell, vector: Iterable[Component]) -> Magnitude | None:
 
 
 def initial(vector: Vector) -> Vector:
-    return tuple(c for c in vector if c.part == "init")
+    return tuple(c for c in vector if c.history.part == "init")
 
 
 def changed(vector: Vector) -> Vector:
-    return tuple(c for c in vector if c.part == "delta")
+    return tuple(c for c in vector if c.history.part == "delta")
 
 
 def each(vector: Vector, change: Callable[[Component], Component]) -> Vector:
@@ -185,7 +185,7 @@ def scalars(vector: Vector) -> Vector:
 def _scalars(vector: Iterable[Component]) -> Vector:
     kept: dict[tuple[Part, Deps], list[Component]] = {}
     for c in vector:
-        rivals = kept.setdefault((c.part, c.deps), [])
+        rivals = kept.setdefault((c.history.part, c.history.deps), [])
         if not any(_exceeds(r, c) for r in rivals):
             rivals[:] = [*(r for r in rivals if not _exceeds(c, r)), c]
     return merged(c.without_direction() for rivals in kept.values() for c in rivals)

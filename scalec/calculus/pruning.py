@@ -51,7 +51,8 @@ class _Offers:
 
     def beat(self, i: int, c: Component) -> bool:
         """Whether one of them is larger than `c` ever gets, or as large and plain; if both are, an earlier one."""
-        kind = (c.part, c.deps, c.order, c.history.peaks)
+        past = c.history
+        kind = (past.part, past.deps, c.order, past.peaks)
         if kind not in self.met:
             self.met[kind] = self._rivals(c)
         rivals = self.met[kind]
