@@ -66,7 +66,10 @@ class Backward:
         return self
 
     def passes(self, tensor: str) -> tuple[Pass, ...]:
-        """Every use of a tensor: what went in and what gradient came back."""
+        """Every use of a tensor: what went in and what gradient came back.
+
+        What went in is whole: the update sends it back to where directions may be compared.
+        """
         return tuple(map(self._pass, self.forward.world.structure.users.get(tensor, ())))
 
     def sent(self, op: Weighted, term: TermName) -> Vector:
