@@ -43,6 +43,15 @@ network modulated {
   residual { modulate(by = c, gate = yes) linear(N) }
   readout(10)
 }
+# Products on a stream where experts' sums meet its gradient: what a product takes up is compared there.
+network modulated_experts {
+  dims N, M, K, Ne
+  input(32)
+  linear(N) as w_in
+  let c = { linear(N) }
+  residual { modulate(by = c, gate = yes) moe(experts = M, active = K, width = Ne, normalised, act = relu) }
+  readout(10)
+}
 # Copies that hand on what a weight makes of the stream: what one round leaves out, the next must not miss.
 network chained {
   dims N
@@ -63,6 +72,7 @@ LARGE = [
     ("spectral", "llama", "adamw", "gqa_width"),
     ("mup", "gpt", "sgd", "head_dim"),
     ("moe_mup", "moe_gpt", "adamw", "proportional"),
+    ("moe_mup", "modulated_experts", "sgd", "fixed_experts"),
 ]
 CASES = [
     pytest.param("moe_mup", "moe_mlp", "sgd", "fine_grained"),
