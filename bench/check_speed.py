@@ -2,7 +2,7 @@
 
 Claims: a GPT of 61 layers and width 7168 is checked in three regimes in less than a second beyond imports and
 under 200 MB resident; the cost does not depend on layers, heads or sizes. So is a network of DeepSeek's shape, of 61
-layers and 256 experts, in each of its regimes and in all of them together. Beside it, in turns: the
+layers and 256 experts, in each of its regimes, and in all of them by one `check` block. Beside it, in turns: the
 coordinate check of the package `mup`, on an MLP of three layers at four widths.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from torch import nn
 
 from bench.harness import Comparison, compare, seconds, write_results
 from scalec.api import check_rule
+from scalec.pipeline import run_checks
 from scalec.resolve.load import Workspace, load_text
 
 SECONDS, MEGABYTES, INDEPENDENT = 1.0, 200, 1.1
@@ -37,8 +39,9 @@ OF_EXPERTS = (
     "fixed_experts", "fine_grained", "proportional",
     "more_experts", "more_experts_and_batch", "sparsity", "sparsity_and_batch",
 )  # fmt: skip
-MIXTURE = """use std.deepseek
-rule sized_rule extends deepseek_mssp for adamw {{ base {sizes} }}
+MIXTURE = f"""use std.deepseek
+rule sized_rule extends deepseek_mssp for adamw {{ base {", ".join(f"{n} = {v}" for n, v in EXPERTS.items())} }}
+check sized_rule on deepseek for adamw under {", ".join(OF_EXPERTS)} {{ expect maximal_update }}
 """
 
 RULE = """use std.completep
@@ -68,9 +71,10 @@ def main() -> None:
     beside = compare(
         f"mup's coordinate check over {len(REGIMES)} static checks", coordinate_check, all_regimes(large), 15
     )
-    mixture = load_text(MIXTURE.format(sizes=", ".join(f"{n} = {v}" for n, v in EXPERTS.items())), "mixture.scale")
+    mixture = load_text(MIXTURE, "mixture.scale")
     experts = {regime: median(seconds(partial(check, mixture, regime, "deepseek")) for _ in range(RUNS))
                for regime in OF_EXPERTS}  # fmt: skip
+    together = median(seconds(lambda: deque(run_checks(mixture), 0)) for _ in range(RUNS))
     body = [
         f"In one process, one thread, after imports; median of {RUNS} runs. Network: {LARGE}, rule completep, AdamW.",
         "",
@@ -89,9 +93,9 @@ def main() -> None:
         _claim(f"three regimes under {SECONDS} s", f"{total:.3f} s", total < SECONDS),
         _claim(f"`scalec check` of them under {MEGABYTES} MB", f"{peak:.0f} MB", peak < MEGABYTES),
         _claim(
-            f"`deepseek` in its regimes together under {SECONDS} s",
-            f"{sum(experts.values()):.3f} s",
-            sum(experts.values()) < SECONDS,
+            f"`deepseek` in all its regimes under {SECONDS} s",
+            f"{together:.3f} s",
+            together < SECONDS,
         ),
         "",
         "| comparison | median ratio | 90 % interval | pairs | claim | |",
