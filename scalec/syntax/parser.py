@@ -7,8 +7,10 @@ text of any kind hangs or overflows the parser.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import stat
+import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +19,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, cast
 
+import lark
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedToken
 from lark.lark import PostLex
 from lark.lexer import PatternStr
@@ -24,7 +27,7 @@ from lark.parsers.lalr_analysis import Shift
 
 from scalec.catalogue import LIMIT, NOT_TEXT, SYNTAX, UNREADABLE
 from scalec.diagnostics import Code, Diagnostic, Reporter, ScalecError
-from scalec.resources import data_folder
+from scalec.resources import data_folder, kept_file
 from scalec.source import Source, Span
 from scalec.syntax import nodes
 from scalec.syntax.build import MISTAKES, build
@@ -151,13 +154,18 @@ class Everywhere(PostLex):
 
 @cache
 def _lark() -> Lark:
+    """The grammar's tables, kept between runs: to make them takes longer than most commands."""
+    grammar = (data_folder("grammars") / "scalec.lark").read_text(encoding="utf-8")
+    made_of = f"{lark.__version__} {sys.version} {grammar}"
+    kept = kept_file(f"grammar-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}")
     return Lark(
-        (data_folder("grammars") / "scalec.lark").read_text(encoding="utf-8"),
+        grammar,
         parser="lalr",
         start=STARTS,
         postlex=Everywhere(),
         propagate_positions=True,
         maybe_placeholders=True,
+        cache=str(kept) if kept else False,
     )
 
 
