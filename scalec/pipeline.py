@@ -29,7 +29,7 @@ from scalec.operands import Chooser, Operands, Subject, names_of, prepare
 from scalec.plan.apart import examine_rule
 from scalec.plan.make import Request
 from scalec.plan.make import make_plan as plan_rule
-from scalec.plan.model import Plan
+from scalec.plan.model import Plan, PlannedTensor
 from scalec.plan.orders import scaling
 from scalec.plan.regimes import holds
 from scalec.plan.tune import parse_tune, parse_tuned
@@ -123,21 +123,22 @@ def laws(subject: Subject) -> Laws:
     statements = (s for clause in rule.clauses for s in clause.node.statements)
     if any(clause.around.where for clause in rule.clauses) or any(isinstance(s, nodes.Bound) for s in statements):
         return cache(partial(orders, subject))
+    planned: dict[object, PlannedTensor] = {}
     surroundings = [*(clause.around for clause in rule.clauses), *(demand.around for demand in rule.demands)]
     known: dict[tuple[bool, ...], Scaling] = {}
 
     def of_regime(cell: Cell) -> Scaling:
         applies = tuple(holds(around, cell.regime, subject.program) for around in surroundings)
         if applies not in known:
-            known[applies] = orders(subject, cell)
+            known[applies] = orders(subject, cell, planned)
         return known[applies]
 
     return of_regime
 
 
-def orders(subject: Subject, cell: Cell) -> Scaling:
+def orders(subject: Subject, cell: Cell, planned: dict[object, PlannedTensor] | None = None) -> Scaling:
     """How every attribute of a rule moves with the sizes, in some directions of a regime. Raises ScalecError."""
-    request = Request(cell=cell)
+    request = Request(cell=cell, planned={} if planned is None else planned)
     return scaling(plan_rule(subject.program, subject.rule, subject.optimizers, request, Reporter()))
 
 

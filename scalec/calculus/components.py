@@ -17,7 +17,7 @@ from scalec.calculus.words import Copies, Deps, History, Part, Word, as_common, 
 from scalec.symbolic.dominance import Cell, Magnitude
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # never changed; frozen, it would take three times as long to make
 class Link:
     """One step of a derivation: the rule applied, where, and the factor it contributed."""
 
@@ -36,7 +36,7 @@ class Link:
         return reversed(steps)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # as above
 class Component:
     """One component of a vector. `cause`: the tensor whose update made it, "" for the initial part; of
     components that merge, the larger one's (per cause, train one tensor at a time).
@@ -136,7 +136,10 @@ def merged(components: Iterable[Component]) -> Vector:
         kind = c.history.kind
         if first.setdefault(kind, c) is not c:
             rivals = several.get(kind) or [first[kind]]
-            if not any(_covers(r, c) for r in rivals):
+            for rival in rivals:
+                if _covers(rival, c):
+                    break
+            else:
                 several[kind] = [*(r for r in rivals if not _covers(c, r)), c]
     if not several:
         return tuple(first.values())

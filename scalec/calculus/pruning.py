@@ -43,7 +43,8 @@ class _Offers:
         self.vector = vector
         self.made: dict[tuple[Part, Deps], Offers] = {}
         self.plain: dict[tuple[Part, Deps], Offers] = {}
-        self.met: dict[tuple[object, ...], Offers | None] = {}
+        self.met: dict[tuple[Part, Deps], tuple[Offers, Offers]] = {}
+        self.rivals: dict[tuple[object, ...], Offers | None] = {}
         for i, c in enumerate(vector):
             past = c.history
             for found in (self.made,) if past.gaining else (self.made, self.plain):
@@ -53,17 +54,19 @@ class _Offers:
         """Whether one of them is larger than `c` ever gets, or as large and plain; if both are, an earlier one."""
         past = c.history
         kind = (past.part, past.deps, c.order, past.peaks)
-        if kind not in self.met:
-            self.met[kind] = self._rivals(c)
-        rivals = self.met[kind]
+        if kind not in self.rivals:
+            self.rivals[kind] = self._rivals(c)
+        rivals = self.rivals[kind]
         if rivals is None:
             return True
         return any(first < i or not self._mutual(self.vector[first], c) for first in rivals.values())
 
     def _rivals(self, c: Component) -> Offers | None:
         """The plain ones that are as large as components of this kind ever get; None where something is larger."""
-        peaks = [c.order * gain for gain in c.history.peaks]
-        larger, plain = self._against(self.made, c), self._against(self.plain, c)
+        peaks, place = [c.order * gain for gain in c.history.peaks], (c.part, c.deps)
+        if place not in self.met:
+            self.met[place] = self._against(self.made, c), self._against(self.plain, c)
+        larger, plain = self.met[place]
         if any(not order <= c.order and all(peak <= order for peak in peaks) for order in larger):
             return None
         return {order: first for order, first in plain.items() if all(peak <= order for peak in peaks)}

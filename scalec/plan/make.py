@@ -54,7 +54,8 @@ class Request:
     `places` are where each of `at`, and then `base`, names its sizes; `file` is what the plan calls itself.
     `regime` is the one that `under` clauses are held against, None to take the cell's or to tell it by what moved.
     With a `cell` of directions no size has a number, so that laws need no base and values no anchor; conditions are
-    decided in the limit there. `partial`: what the rule does not say is 1, and has no origin.
+    decided in the limit there. `partial`: what the rule does not say is 1, and has no origin. `planned`: tensors of
+    other plans of the rule and the network, for where the same clauses say the same in all of them.
     """
 
     at: Sequence[Mapping[str, Fraction]] = ()
@@ -65,6 +66,7 @@ class Request:
     regime: Regime | None = None
     cell: Cell | None = None
     partial: bool = False
+    planned: dict[object, PlannedTensor] = field(default_factory=dict)
 
 
 def make_plan(
@@ -101,7 +103,7 @@ class _Planner:
         self.request = request
         self.reporter = reporter
         self.left = Leftovers()
-        self.shared: dict[object, PlannedTensor] = {}
+        self.shared = request.planned
         self.shared_sites: dict[object, dict[str, Quantity]] = {}
         self.run: dict[str, Quantity] = {}
         *self.places, self.base_places = request.places or [{}] * (len(request.at) + 1)
@@ -112,6 +114,7 @@ class _Planner:
         self.regime = known or self._inferred(targets)
         self.clauses = [c for c in rule.clauses if self._applies(c.around)]
         self.selection = Selection(self.clauses)
+        self.of_run = tuple(id(clause) for clause in self.clauses if clause.node.kind == "run")
         self.decider = Decider(program, self.base, targets, request.cell, reporter)
         self.reader = Reader(self.decider, reporter)
         self.fixed = frozenset(d.name for d in program.dimensions if not d.grows)
@@ -199,7 +202,7 @@ class _Planner:
     def _tensor(self, tensor: Tensor) -> PlannedTensor:
         clauses, tunes = self._clauses(tensor), tuple(map(self._tunes, tensor.views))
         selected = tuple((id(c), use) for c, use in clauses)
-        key = (selected, tensor.uses, tensor.relative, tensor.density, tensor.parts, tunes)
+        key = (self.of_run, selected, tensor.uses, tensor.relative, tensor.density, tensor.parts, tunes)
         if key not in self.shared:
             self.shared[key] = self._plan_tensor(tensor, clauses, tunes)
         planned = replace(self.shared[key], tensor=tensor)
