@@ -78,7 +78,7 @@ class Carrier:
 
     @cached_property
     def names(self) -> Mapping[str, Kind]:
-        return observables(self.structure)
+        return self.forward.world.remembered(("observables",), lambda: observables(self.structure))
 
     def reached(self, op: Weighted, term: TermName) -> dict[str, Vector]:
         """The first observables that a term of this weight reaches before another weight, and what it is there.

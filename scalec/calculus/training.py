@@ -6,13 +6,14 @@ updates so far only ever gain components, so the loop settles or it is unstable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from scalec.calculus.around import Around
 from scalec.calculus.backward import Backward
-from scalec.calculus.components import changed, size
+from scalec.calculus.components import Vector, changed, size
 from scalec.calculus.forward import TERMS, Drift, Forward, UnsupportedError, same
 from scalec.calculus.observables import Carrier
 from scalec.calculus.weights import Update
@@ -45,17 +46,29 @@ class Step:
         return tuple(name for name, drift in self.drifting.items() if drift == "grows")
 
     @cached_property
-    def orders(self) -> tuple[Order | None, ...]:
-        """What a limit is a limit of: atomic terms, where the updates show, changes of values, gradient entries.
+    def carrier(self) -> Carrier:
+        return Carrier(self.forward)
 
-        As exponents: orders that tie are the same size.
+    def like(self, other: Step) -> bool:
+        """Whether what a limit is a limit of has the same orders: atomic terms, changes of values, gradient entries,
+        and where the updates show.
         """
-        world, carrier = self.forward.world, Carrier(self.forward)
+        return self._sizes == other._sizes and self._shown == other._shown
+
+    @cached_property
+    def _sizes(self) -> tuple[Order | None, ...]:
+        """As exponents: orders that tie are the same size."""
         terms = (part.named(term) for part in self.forward.terms.values() for term in TERMS)
-        shown = (vector for op in world.structure.weighted for vector in carrier.acts(op).values())
-        changes = (changed(value) for value in self.forward.values.values())
-        sizes = (*(size(world.cell, v) for v in (*terms, *shown, *changes)), *self.gradient.values())
-        return tuple(map(_exponent, sizes))
+        changes = map(changed, self.forward.values.values())
+        return (*self._exponents(terms), *self._exponents(changes), *map(_exponent, self.gradient.values()))
+
+    @cached_property
+    def _shown(self) -> tuple[Order | None, ...]:
+        acts = (self.carrier.acts(op).values() for op in self.forward.world.structure.weighted)
+        return tuple(self._exponents(chain.from_iterable(acts)))
+
+    def _exponents(self, vectors: Iterable[Vector]) -> Iterator[Order | None]:
+        return (_exponent(size(self.forward.world.cell, vector)) for vector in vectors)
 
     @cached_property
     def gradient(self) -> Mapping[str, Magnitude | None]:
@@ -102,9 +115,9 @@ def train(world: World, beyond_proof: bool = False, brief: bool = False) -> Trai
     _require_samples(world)
     steps = _run(world, beyond_proof, brief)
     last = steps[-1]
-    moving = bool(last.drifting) or (len(steps) > STEPS and last.orders != steps[-2].orders)
+    moving = bool(last.drifting) or (len(steps) > STEPS and not last.like(steps[-2]))
     limit = len(steps) - 1
-    while limit and not moving and steps[limit - 1].orders == last.orders:
+    while limit and not moving and steps[limit - 1].like(last):
         limit -= 1
     return Training(world, steps[: limit + 1], settled=not (moving or steps[0].backward.unproved))
 
@@ -137,7 +150,7 @@ def _next(world: World, steps: list[Step], beyond_proof: bool, brief: bool) -> M
     if not steps:
         return {tensor: Update() for tensor in world.weights}
     last = steps[-1]
-    if brief and len(steps) > 1 and last.orders == steps[-2].orders:
+    if brief and len(steps) > 1 and last.like(steps[-2]):
         return None
     if len(steps) > STEPS or last.drifting or (last.backward.unproved and not beyond_proof):
         return None

@@ -9,7 +9,7 @@ from typing import Literal
 
 from scalec.calculus.components import Component, Vector, changed
 from scalec.calculus.forward import TERMS, TermName
-from scalec.calculus.observables import Carrier, Kind, observables
+from scalec.calculus.observables import Kind, observables
 from scalec.calculus.structure import Structure, Weighted
 from scalec.calculus.training import Step, Training
 from scalec.calculus.weights import Weight
@@ -138,10 +138,9 @@ class Evidence:
         return {}
 
     def _carried(self, step: Step) -> Iterator[Reached]:
-        carrier = Carrier(step.forward)
         for op in self.weighted:
             for term in TERMS:
-                for observable, vector in carrier.reached(op, term).items():
+                for observable, vector in step.carrier.reached(op, term).items():
                     yield Reached(observable, op, term, vector)
 
     def claim(self, step: Step, found: Reached, bound: Bound = "at most") -> Claim:

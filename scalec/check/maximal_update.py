@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scalec import catalogue as codes
+from scalec.calculus.components import Vector
 from scalec.calculus.observables import Carrier
 from scalec.calculus.structure import Weighted
 from scalec.check.evidence import Claim, Evidence
@@ -24,16 +25,21 @@ def _best(evidence: Evidence, op: Weighted) -> Claim:
 
     Where it is of order 1 nowhere, its largest order is what fails.
     """
-    step, cell = evidence.limit, evidence.cell
-    carrier = Carrier(step.forward)
-    places = (*carrier.acts(op).items(), *carrier.summed(op).items())
-    claims = [Claim(name, op.tensor, "effective", step.index, top.order, bound="exactly", component=top)
-              for name, vector in places if (top := evidence.largest(vector))]  # fmt: skip
+    step, cell, claims = evidence.limit, evidence.cell, list[Claim]()
+    for name, vector in _shown(step.carrier, op):
+        if top := evidence.largest(vector):
+            claims.append(Claim(name, op.tensor, "effective", step.index, top.order, bound="exactly", component=top))
+            if top.order.ties(cell.one):
+                return claims[-1]
     if not claims:
         return Claim(op.out, op.tensor, "effective", step.index, None, bound="exactly")
-    right = [claim for claim in claims if claim.order and claim.order.ties(cell.one)]
     best = cell.largest(claim.order for claim in claims if claim.order)
-    return right[0] if right else next(claim for claim in claims if claim.order is best)
+    return next(claim for claim in claims if claim.order is best)
+
+
+def _shown(carrier: Carrier, op: Weighted) -> Iterator[tuple[str, Vector]]:
+    yield from carrier.acts(op).items()
+    yield from carrier.summed(op).items()
 
 
 GOAL = Goal("maximal_update", codes.MAXIMAL_UPDATE, _claims, "limit")

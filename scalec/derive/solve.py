@@ -123,7 +123,7 @@ class _Solver(Views):
         searched = dict(self.levers)
         self._take(following(self.problem, training.world, training.limit.gradient))
         trained = train(self.world(), beyond_proof=True)
-        if trained.limit.orders != training.limit.orders:
+        if not trained.limit.like(training.limit):
             if self.brief:
                 self.levers, self.brief = searched, False
                 return None
