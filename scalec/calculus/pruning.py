@@ -88,8 +88,9 @@ def _matched(i: int, c: Component, alike: dict[History, Offers]) -> bool:
     """Whether one whose word begins alike stays as large as `c` once the letters that both have are popped."""
     for start, gains in c.history.to_come:
         for order, first in alike[start].items():
-            smaller = c.order <= order and (first < i or not order <= c.order)
-            if smaller and all(c.order * gain <= order for gain in gains):
+            if first == i or not c.order <= order or (first > i and order <= c.order):
+                continue  # its own, or not larger and not before it
+            if all(c.order * gain <= order for gain in gains):
                 return True
     return False
 

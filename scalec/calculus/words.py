@@ -173,13 +173,11 @@ class History:
 
 def history(cell: Cell, part: Part, root: str, word: Word = (), deps: Deps = NOWHERE) -> History:
     """Of five weights the oldest is forgotten."""
-    return cell.once(History, cell, part, root, _recent(word), deps)
+    return cell.once(History, cell, part, root, word if len(word) <= LETTERS else _recent(word), deps)
 
 
 def _recent(word: Word) -> Word:
     """The last weights with the marks between them: a mark is no weight that another would push out."""
-    if len(word) <= LETTERS:
-        return word
     weights = [i for i, letter in enumerate(word) if letter.direction != "mark"]
     end = weights[LETTERS] if len(weights) > LETTERS else len(word)
     return word[: min(end, MARKED)]
