@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from bench.batches import batch_of
 from bench.harness import write_results
 from scalec.diagnostics import Reporter
 from scalec.operands import Operands, prepare
@@ -33,12 +34,8 @@ from scalec.torch.compare import TOLERANCE, Row
 from scalec.torch.emitted import load_emitted
 from scalec.torch.experiment import Experiment
 from scalec.torch.explain import Reason, explain, explain_alone
-from scalec.torch.measure import Batch
 
 RULES = Path(__file__).parent / "rules"
-SAMPLES = 32  # vectors in a batch
-SEQUENCES = 4
-IMAGES = 16
 RATES = {"adam": "2^-12", "muon+adamw": "2^-12", "sgd": "2^-5"}  # far from the edge of stability at every size
 EPS = "10^-14"  # below every gradient entry, as `faithful` asks
 
@@ -249,7 +246,7 @@ def experiment(case: Case, steps: int = 3) -> Experiment:
         at=case.at(regime), base=case.at(regime)[0] if case.regime else None, tunes=tunes, regime=case.regime or None
     )
     planned = plan(workspace, operands, request)
-    data = DATA.get(case.network) or (token_batch if "V" in planned.program.dimension else vector_batch)
+    data = batch_of(case.network, planned.program)
     laws = orders(prepare(workspace, operands), Cell(regime))
     further = experiment(replace(case, sizes=case.further, further=(), alone=2), steps) if case.further else None
     return Experiment(load_emitted(planned), laws, regime, case.size, data, case.seeds, case.alone, steps, further)
@@ -264,61 +261,6 @@ def regime_of(case: Case, workspace: Workspace) -> Regime:
     reporter.stop_on_errors()
     assert regime is not None
     return regime
-
-
-def vector_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
-    """Normal inputs, random labels."""
-    generator = torch.Generator().manual_seed(1000 + seed)
-    x = torch.randn(SAMPLES, int(sizes["D"]), generator=generator, dtype=torch.float64)
-    return Batch(x, torch.randint(int(sizes["C"]), (SAMPLES,), generator=generator))
-
-
-def token_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
-    """Random tokens, each followed by the next."""
-    generator = torch.Generator().manual_seed(1000 + seed)
-    tokens = torch.randint(int(sizes["V"]), (SEQUENCES, int(sizes["T"]) + 1), generator=generator)
-    return Batch(tokens[:, :-1], tokens[:, 1:])
-
-
-def guided_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
-    """Normal images, each with a time and a class of its own, random labels."""
-    generator = torch.Generator().manual_seed(1000 + seed)
-    batch = image_batch(sizes, seed)
-    times = 1000 * torch.rand(len(batch.x), generator=generator, dtype=torch.float64)
-    return replace(batch, beside=(times, torch.randint(int(sizes["C"]), (len(batch.x),), generator=generator)))
-
-
-def image_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
-    generator = torch.Generator().manual_seed(1000 + seed)
-    side = int(sizes["S"])
-    x = torch.randn(IMAGES, 3, side, side, generator=generator, dtype=torch.float64)
-    return Batch(x, torch.randint(int(sizes["C"]), (IMAGES,), generator=generator))
-
-
-def translated_batch(sizes: Mapping[str, Fraction], seed: int) -> Batch:
-    """Random tokens, and others beside them."""
-    return replace(token_batch(sizes, seed), beside=(token_batch(sizes, seed + 500).x,))
-
-
-def few_vectors(sizes: Mapping[str, Fraction], seed: int) -> Batch:
-    """Half as many: the part of a change that samples have in common shows sooner."""
-    batch = vector_batch(sizes, seed)
-    return Batch(batch.x[: SAMPLES // 2], batch.y[: SAMPLES // 2])
-
-
-DATA = {
-    "lora_mlp": few_vectors,
-    "sparse_mlp": few_vectors,
-    "lora_moe": few_vectors,
-    "sparse_moe": few_vectors,
-    "lora_conv": image_batch,
-    "sparse_conv": image_batch,
-    "soft_moe": few_vectors,
-    "half_moe": few_vectors,
-    "tiny_dit": guided_batch,
-    "tiny_conv": image_batch,
-    "tiny_translator": translated_batch,
-}
 
 
 def run(case: Case) -> Outcome:
@@ -380,16 +322,10 @@ def summary(outcomes: Iterable[Outcome]) -> list[str]:
     ]
     for o in outcomes:
         cells = (
-            o.case.network,
-            f"{o.case.size} = {o.case.sizes[0]} to {o.case.sizes[-1]}",
-            o.case.rule,
-            o.case.optimizer,
-            _count(o.rows),
-            _kinds(o.reasons.values()),
-            _count(o.one_by_one),
-            _kinds(o.reasons_alone.values()),
+            o.case.network, f"{o.case.size} = {o.case.sizes[0]} to {o.case.sizes[-1]}", o.case.rule, o.case.optimizer,
+            _count(o.rows), _kinds(o.reasons.values()), _count(o.one_by_one), _kinds(o.reasons_alone.values()),
             f"{o.seconds:.0f}",
-        )
+        )  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")
     return rows
 

@@ -25,7 +25,6 @@ UNREADABLE = Code(
     "error",
     "A rule file is an ordinary file that can be read: no folder, no pipe, no device.",
 )
-
 UNWRITABLE = Code(
     "SC106",
     "unwritable-file",

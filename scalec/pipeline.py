@@ -27,9 +27,9 @@ from scalec.emit.files import EmittedFile, emit
 from scalec.emit.names import Stamp
 from scalec.operands import Chooser, Operands, Subject, names_of, prepare
 from scalec.plan.apart import examine_rule
-from scalec.plan.make import Request
+from scalec.plan.make import Planned, Request
 from scalec.plan.make import make_plan as plan_rule
-from scalec.plan.model import Plan, PlannedTensor
+from scalec.plan.model import Plan
 from scalec.plan.orders import scaling
 from scalec.plan.regimes import holds
 from scalec.plan.tune import parse_tune, parse_tuned
@@ -123,7 +123,7 @@ def laws(subject: Subject) -> Laws:
     statements = (s for clause in rule.clauses for s in clause.node.statements)
     if any(clause.around.where for clause in rule.clauses) or any(isinstance(s, nodes.Bound) for s in statements):
         return cache(partial(orders, subject))
-    planned: dict[object, PlannedTensor] = {}
+    planned: Planned = {}
     surroundings = [*(clause.around for clause in rule.clauses), *(demand.around for demand in rule.demands)]
     known: dict[tuple[bool, ...], Scaling] = {}
 
@@ -136,10 +136,10 @@ def laws(subject: Subject) -> Laws:
     return of_regime
 
 
-def orders(subject: Subject, cell: Cell, planned: dict[object, PlannedTensor] | None = None) -> Scaling:
+def orders(subject: Subject, cell: Cell, planned: Planned | None = None) -> Scaling:
     """How every attribute of a rule moves with the sizes, in some directions of a regime. Raises ScalecError."""
-    request = Request(cell=cell, planned={} if planned is None else planned)
-    return scaling(plan_rule(subject.program, subject.rule, subject.optimizers, request, Reporter()))
+    request = Request(cell=cell)
+    return scaling(plan_rule(subject.program, subject.rule, subject.optimizers, request, Reporter(), planned))
 
 
 Known = dict[tuple[str, ...], tuple[Subject, Laws]]  # by team

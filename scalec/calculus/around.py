@@ -191,7 +191,7 @@ class Around:
     @cached_property
     def place(self) -> Mapping[str, Place]:
         """The place of each root."""
-        near = connected(self.structure.operations, lambda op: () if isinstance(op, Linear) else ends(op))
+        near = self.structure.near
         aligned: dict[str, set[str]] = {}
         for op in self.structure.operations:
             if isinstance(op, Aligns):

@@ -139,14 +139,8 @@ class Carrier:
 
     def _known(self, op: Operation, name: str, part: Vector) -> Vector:
         """`_through`, worked out once for the same part of the same inputs."""
-        if op.out not in self._read:
-            self._read[op.out] = self.forward.read(op)
-        asked = ("through", name, part, *self._read[op.out])
+        asked = ("through", name, part, *self.forward.read(op))
         return self.forward.world.remembered(asked, lambda: self._through(op, name, part))
-
-    @cached_property
-    def _read(self) -> dict[str, tuple[object, ...]]:
-        return {}
 
     def _through(self, op: Operation, name: str, part: Vector) -> Vector:
         """An operation applied to a part of one of its inputs."""

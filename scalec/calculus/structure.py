@@ -38,6 +38,7 @@ from scalec.program.program import Program
 from scalec.symbolic.formula import UNIT, Formula, divide, mul, symbol
 
 Weighted = Linear | Gain | Bias
+Sized = Add | Bias | Broadcast | Constant | Gather | Input | Linear | Multiply | Output | Repeat | Scale
 
 
 def inputs(op: Operation) -> tuple[str, ...]:
@@ -123,9 +124,13 @@ class Structure:
     @cached_property
     def only_sized(self) -> frozenset[str]:
         """The values of which nothing before the next weight sees more than sizes: where they point matters there."""
-        near = connected(self.operations, lambda op: () if isinstance(op, Linear) else ends(op))
-        seen = {near[op.out] for op in self.operations if not _sees_sizes(op)}
-        return frozenset(name for name, group in near.items() if group not in seen)
+        seen = {self.near[op.out] for op in self.operations if not _sees_sizes(op)}
+        return frozenset(name for name, group in self.near.items() if group not in seen)
+
+    @cached_property
+    def near(self) -> Mapping[str, str]:
+        """For each value one that stands for all that it is connected with without a weight."""
+        return connected(self.operations, lambda op: () if isinstance(op, Linear) else ends(op))
 
     @cached_property
     def weighted(self) -> tuple[Weighted, ...]:
@@ -282,15 +287,7 @@ class Structure:
 
 def _sees_sizes(op: Operation) -> bool:
     """Whether an operation neither compares directions nor takes what is larger for as large as something else."""
-    match op:
-        case Elementwise():
-            return not op.function.bounded
-        case Add() | Bias() | Broadcast() | Constant() | Gather() | Input() | Linear() | Multiply() | Output():
-            return True
-        case Repeat() | Scale():
-            return True
-        case _:
-            return False
+    return isinstance(op, Sized) or (isinstance(op, Elementwise) and not op.function.bounded)
 
 
 def ends(op: Operation) -> tuple[str, ...]:

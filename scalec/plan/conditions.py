@@ -11,6 +11,7 @@ from scalec.plan.truth import Comparison, Junction, Known, Negation, Test
 from scalec.plan.values import Scope, made_of
 from scalec.resolve import vocabulary as words
 from scalec.syntax import nodes
+from scalec.syntax.names import names_in
 from scalec.syntax.printer import expression_text
 
 SAID_ELSEWHERE = (*words.RELATIVE_SIZES, *words.RUN_ATTRIBUTES)
@@ -36,9 +37,9 @@ def to_test(condition: nodes.Condition, scope: Scope, said: Words, reporter: Rep
 def _compare(left: nodes.Expr, operator: str, right: nodes.Expr, scope: Scope, said: Words, reporter: Reporter) -> Test:
     choices = _choices(left)
     if not choices:
-        named = [name.text for name in nodes.names((left, right))]
+        named = [name.text for name in names_in((left, right))]
         laws = made_of(named, scope.laws)
-        for text in (*named, *(name.text for law in laws for name in nodes.names(law.value))):
+        for text in (*named, *(name.text for law in laws for name in names_in(law.value))):
             size = text.removeprefix("base.").removeprefix("run.")
             if size in SAID_ELSEWHERE and scope.size(size) is None and text not in scope.known:
                 return Known(None, text)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from scalec.program.program import Dimension, Program
 from scalec.resolve.rules import RuleClause, RuleDemand, RuleSet
 from scalec.resolve.vocabulary import QUOTIENTS, RUN_SIZES
-from scalec.syntax import nodes
+from scalec.syntax.names import names_in
 
 
 def with_run_sizes(program: Program, rule: RuleSet, named: Collection[str]) -> Program:
@@ -34,5 +34,5 @@ def _named(parts: Iterable[RuleClause | RuleDemand]) -> set[str]:
     return {
         name.text.removeprefix("base.").removeprefix("run.")
         for part in parts
-        for name in nodes.names((part.node, part.laws))
+        for name in names_in((part.node, part.laws))
     }

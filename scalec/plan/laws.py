@@ -21,7 +21,7 @@ from scalec.symbolic.formula import UNIT, ZERO, Formula, Symbol
 from scalec.symbolic.solving import NoClosedFormError, Solution, Solutions
 from scalec.symbolic.systems import solve
 from scalec.symbolic.text import plain
-from scalec.syntax import nodes
+from scalec.syntax.names import names_in
 from scalec.syntax.printer import statement_text
 
 NEAR = 1e-9  # of 1: how far a solution may be from it at the base
@@ -95,7 +95,7 @@ class Solver:
         whole = f.substitute(said, self._moving)
         start = at_base(f.substitute(whole, lambda s: UNIT if s.kind == "unknown" else None))
         laws = made_of([equation.law.name], scope.laws)
-        named = {name.text for law in laws for name in nodes.names(law.value)} & values.keys()
+        named = {name.text for law in laws for name in names_in(law.value)} & values.keys()
         read = {origin for name in named for origin in equation.numbers[name].origins_law}
         runs = [self.run[s.name].origins for s in f.symbols(said) if self._moving(s)]
         given = sorted(read.union(*runs) - {equation.origin}, key=lambda o: (o.rule, o.text))

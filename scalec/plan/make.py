@@ -54,8 +54,7 @@ class Request:
     `places` are where each of `at`, and then `base`, names its sizes; `file` is what the plan calls itself.
     `regime` is the one that `under` clauses are held against, None to take the cell's or to tell it by what moved.
     With a `cell` of directions no size has a number, so that laws need no base and values no anchor; conditions are
-    decided in the limit there. `partial`: what the rule does not say is 1, and has no origin. `planned`: tensors of
-    other plans of the rule and the network, for where the same clauses say the same in all of them.
+    decided in the limit there. `partial`: what the rule does not say is 1, and has no origin.
     """
 
     at: Sequence[Mapping[str, Fraction]] = ()
@@ -66,17 +65,23 @@ class Request:
     regime: Regime | None = None
     cell: Cell | None = None
     partial: bool = False
-    planned: dict[object, PlannedTensor] = field(default_factory=dict)
+
+
+Planned = dict[object, PlannedTensor]  # by all that decides a tensor's plan where no condition does
 
 
 def make_plan(
-    program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], request: Request, reporter: Reporter
-) -> Plan:
-    """The plan of `rule` on `program`. Raises ScalecError with every independent mistake."""
+    program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], request: Request, reporter: Reporter,
+    planned: Planned | None = None,
+) -> Plan:  # fmt: skip
+    """The plan of `rule` on `program`. Raises ScalecError with every independent mistake.
+
+    `planned`: what other plans of them share with this one, for rules without conditions; it is added to.
+    """
     named = {name for sizes in (*request.at, request.base) for name in sizes}
     whole = with_run_sizes(program, rule, named)
     try:
-        return _Planner(whole, rule, optimizers, request, reporter).plan()
+        return _Planner(whole, rule, optimizers, request, reporter, {} if planned is None else planned).plan()
     except f.FormulaError as error:
         reporter.fail(codes.EXPRESSION, str(error), rule.span)
 
@@ -95,15 +100,16 @@ def make_one_plan(program: Program, rule: RuleSet, optimizers: Sequence[Optimize
 
 class _Planner:
     def __init__(
-        self, program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], request: Request, reporter: Reporter
-    ) -> None:
+        self, program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], request: Request, reporter: Reporter,
+        planned: Planned,
+    ) -> None:  # fmt: skip
         self.program = program
         self.rule = rule
         self.owners = Owners(optimizers, reporter)
         self.request = request
         self.reporter = reporter
         self.left = Leftovers()
-        self.shared = request.planned
+        self.shared = planned
         self.shared_sites: dict[object, dict[str, Quantity]] = {}
         self.run: dict[str, Quantity] = {}
         *self.places, self.base_places = request.places or [{}] * (len(request.at) + 1)

@@ -16,6 +16,7 @@ from scalec.resolve import vocabulary as words
 from scalec.resolve.rules import RuleClause
 from scalec.source import Span
 from scalec.syntax import nodes
+from scalec.syntax.names import names_in
 
 Group = tuple[str, ...]
 
@@ -93,8 +94,8 @@ def _visit(
 
 def _names(clause: RuleClause, statement: nodes.Statement) -> Iterable[str]:
     """What the value of a statement reads. A law that is solved for a value may read that value itself."""
-    first = [name.text.removeprefix("run.").removeprefix("base.") for name in nodes.names(statement)]
+    first = [name.text.removeprefix("run.").removeprefix("base.") for name in names_in(statement)]
     solved = [statement.law] if isinstance(statement, nodes.Solve) else []
     laws = made_of([*first, *solved], {law.name: law for law in clause.laws})
-    inner = [name.text.removeprefix("run.") for law in laws for name in nodes.names(law.value)]
+    inner = [name.text.removeprefix("run.") for law in laws for name in names_in(law.value)]
     return [name for name in (*first, *inner) if not solved or name != statement.attribute]

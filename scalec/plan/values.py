@@ -19,6 +19,7 @@ from scalec.symbolic import formula as f
 from scalec.symbolic.evaluate import is_sum, to_formula
 from scalec.symbolic.formula import UNIT, Formula
 from scalec.syntax import nodes
+from scalec.syntax.names import names_in
 from scalec.syntax.printer import cite_text, clause_subject, expression_text, statement_text
 
 Names = dict[str, Formula]
@@ -132,8 +133,6 @@ class Scope:
 
     def at_base(self, formula: Formula) -> Formula:
         """With every size at its base, and what `said` has too."""
-        if not any(s.kind == "run" for s in f.symbols(formula)):
-            return at_base(formula)
         values = dict(self.said.values())
         settled = f.substitute(formula, lambda s: values.get(f.symbol(s.kind, s.name)) if s.kind == "run" else None)
         return at_base(settled)
@@ -148,7 +147,7 @@ class Scope:
 
     def law(self, expr: nodes.Expr, reporter: Reporter) -> Formula:
         """The expression with every size as its ratio to the base (`~`, `*~`): 1 at the base."""
-        named = made_of((name.text for name in nodes.names(expr)), self.laws)
+        named = made_of((name.text for name in names_in(expr)), self.laws)
         found = next((found for e in (expr, *(law.value for law in named)) if (found := is_sum(e))), None)
         if found is not None:
             text = expression_text(expr)
@@ -247,7 +246,7 @@ def origin_of(clause: RuleClause, statement: nodes.Statement) -> Origin:
     text = f"{clause_subject(clause.node)} {{ {statement_text(statement)} }}"
     names = [
         *([statement.law] if isinstance(statement, nodes.Solve) else []),
-        *(n.text for n in nodes.names(statement)),
+        *(n.text for n in names_in(statement)),
     ]
     laws = made_of(names, {law.name: law for law in clause.laws})
     return Origin(clause.rule, text, statement.span, tuple(map(_law, laws)))
@@ -266,7 +265,7 @@ def made_of(names: Iterable[str], laws: Mapping[str, nodes.LawDecl]) -> tuple[no
         name = queue.pop(0)
         if name in laws and name not in found:
             found[name] = laws[name]
-            queue += [inner.text for inner in nodes.names(laws[name].value)]
+            queue += [inner.text for inner in names_in(laws[name].value)]
     return tuple(found.values())
 
 

@@ -13,6 +13,7 @@ from scalec.diagnostics import Reporter, did_you_mean
 from scalec.resolve import vocabulary as words
 from scalec.resolve.load import GENERATIONS, Workspace
 from scalec.syntax import nodes
+from scalec.syntax.names import Trees, names_in
 
 LARGEST = 1000  # names in a law, with those of the laws that it names
 SIZES = tuple(dict.fromkeys((*words.RELATIVE_SIZES, *words.RUN_SIZES)))
@@ -32,14 +33,14 @@ def check_law(workspace: Workspace, law: nodes.LawDecl, unit: str, reporter: Rep
         *(f"base.{s}" for s in sizes),
         *(f"run.{n}" for n in run),
     )
-    for name in nodes.names(law.value):
+    for name in names_in(law.value):
         if name.text not in known:
             message = f"`{name.text}` is no size, no attribute and no law"
             reporter.report(codes.EXPRESSION, message, name.span, helps=did_you_mean(name.text, known))
     return known
 
 
-def laws_named(workspace: Workspace, tree: nodes.Trees, unit: str, reporter: Reporter) -> tuple[nodes.LawDecl, ...]:
+def laws_named(workspace: Workspace, tree: Trees, unit: str, reporter: Reporter) -> tuple[nodes.LawDecl, ...]:
     """The laws that expressions, and `solves`, name in a file, and those that these name in turn, each once.
 
     Raises ScalecError where they are made of themselves, or too large.
@@ -50,11 +51,11 @@ def laws_named(workspace: Workspace, tree: nodes.Trees, unit: str, reporter: Rep
 
 
 def _visit(
-    workspace: Workspace, tree: nodes.Trees, unit: str, reporter: Reporter,
+    workspace: Workspace, tree: Trees, unit: str, reporter: Reporter,
     found: dict[str, tuple[nodes.LawDecl, int]], above: tuple[nodes.LawDecl, ...],
 ) -> int:  # fmt: skip
     """Add what a tree names to what was found. Gives the size of the tree with all that in its place."""
-    names = [(name.text, name.span) for name in nodes.names(tree)]
+    names = [(name.text, name.span) for name in names_in(tree)]
     spans = dict([*names, *((s.law, s.span) for s in _solves(tree))])
     known = workspace.candidates("law", unit)
     for name in [name for name in spans if name in known]:

@@ -6,7 +6,6 @@ tree and parsing it again gives an equal tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -393,16 +392,3 @@ Declaration = Use | Dim | RegimeDecl | NetworkDecl | OptimizerDecl | RuleDecl | 
 class File(Node):
     declarations: tuple[Declaration, ...]
     comments: tuple[tuple[int, str], ...] = field(default=(), compare=False, repr=False)
-
-
-Trees = Node | tuple[object, ...]  # a tree, or several
-
-
-def names(node: Trees) -> Iterator[Name]:
-    """Every name in the expressions of a tree, or of several."""
-    if isinstance(node, Name):
-        yield node
-        return
-    for part in node if isinstance(node, tuple) else vars(node).values():
-        if isinstance(part, Node | tuple):
-            yield from names(part)
