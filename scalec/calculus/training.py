@@ -16,7 +16,7 @@ from scalec.calculus.backward import Backward
 from scalec.calculus.components import Vector, changed, size
 from scalec.calculus.forward import TERMS, Drift, Forward, UnsupportedError, same
 from scalec.calculus.observables import Carrier
-from scalec.calculus.weights import Update
+from scalec.calculus.weights import Pass, Update
 from scalec.calculus.world import World
 from scalec.symbolic.dominance import Magnitude
 from scalec.symbolic.order import Order
@@ -53,10 +53,10 @@ class Step:
         """Whether what a limit is a limit of has the same orders: atomic terms, changes of values, gradient entries,
         and where the updates show.
         """
-        return self._sizes == other._sizes and self._shown == other._shown
+        return self.sizes == other.sizes and self._shown == other._shown
 
     @cached_property
-    def _sizes(self) -> tuple[Order | None, ...]:
+    def sizes(self) -> tuple[Order | None, ...]:
         """As exponents: orders that tie are the same size."""
         terms = (part.named(term) for part in self.forward.terms.values() for term in TERMS)
         changes = map(changed, self.forward.values.values())
@@ -71,10 +71,14 @@ class Step:
         return (_exponent(size(self.forward.world.cell, vector)) for vector in vectors)
 
     @cached_property
+    def passes(self) -> Mapping[str, tuple[Pass, ...]]:
+        """Of each tensor what went into its uses and what gradient came back."""
+        return {tensor: self.backward.passes(tensor) for tensor in self.forward.world.weights}
+
+    @cached_property
     def gradient(self) -> Mapping[str, Magnitude | None]:
         """Order of each tensor's gradient entry at this step, None where there is no gradient."""
-        weights = self.forward.world.weights
-        return {tensor: weight.entry(self.backward.passes(tensor)) for tensor, weight in weights.items()}
+        return {tensor: weight.entry(self.passes[tensor]) for tensor, weight in self.forward.world.weights.items()}
 
     @cached_property
     def balances(self) -> Mapping[str, Mapping[str, Magnitude | None]]:
@@ -116,9 +120,7 @@ def train(world: World, beyond_proof: bool = False, brief: bool = False) -> Trai
     steps = _run(world, beyond_proof, brief)
     last = steps[-1]
     moving = bool(last.drifting) or (len(steps) > STEPS and not last.like(steps[-2]))
-    limit = len(steps) - 1
-    while limit and not moving and steps[limit - 1].like(last):
-        limit -= 1
+    limit = len(steps) - 1 if moving else _limit(steps)
     return Training(world, steps[: limit + 1], settled=not (moving or steps[0].backward.unproved))
 
 
@@ -154,8 +156,22 @@ def _next(world: World, steps: list[Step], beyond_proof: bool, brief: bool) -> M
         return None
     if len(steps) > STEPS or last.drifting or (last.backward.unproved and not beyond_proof):
         return None
-    after = {t: weight.step(last.updates[t], last.backward.passes(t)) for t, weight in world.weights.items()}
+    before = steps[-2].passes if len(steps) > 1 else {}
+    after = {
+        t: last.updates[t] if last.passes[t] == before.get(t) else weight.step(last.updates[t], last.passes[t])
+        for t, weight in world.weights.items()
+    }  # the same passes once more add what they have added
     return None if all(_same(last.updates[tensor], after[tensor]) for tensor in after) else after
+
+
+def _limit(steps: tuple[Step, ...]) -> int:
+    """The first step that is like the last. While sizes stay, updates only gain components, and so does what shows of
+    them: between two steps that are alike all are.
+    """
+    last, first = steps[-1], len(steps) - 1
+    while first and steps[first - 1].sizes == last.sizes:
+        first -= 1
+    return next(step.index for step in steps[first:] if step.like(last))
 
 
 def _exponent(magnitude: Magnitude | None) -> Order | None:
@@ -168,7 +184,7 @@ def _pass(world: World, index: int, updates: Mapping[str, Update], around: Aroun
 
 
 def _same(first: Update, second: Update) -> bool:
-    return (
+    return first is second or (
         _exponent(first.entry) == _exponent(second.entry)
         and same(first.out, second.out)
         and same(first.inp, second.inp)

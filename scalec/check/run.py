@@ -5,7 +5,9 @@ The pipeline: look at the input, train abstractly on every cell of directions, j
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from scalec import catalogue as codes
 from scalec.calculus.forward import UnsupportedError
@@ -50,14 +52,32 @@ def check(
     def on(cell: Cell) -> Scaling:
         return _known(laws if isinstance(laws, Scaling) else laws(cell))
 
+    with _work() as cells:
+        try:
+            analyses = _analyses(structure, on, regime, wanted, cells, known)
+            alone = {t: _terms(_analyses(structure, _training_only(t, on), regime, (), cells)) for t in causes}
+        except UnresolvedError as error:
+            reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", error.span)
+        except UnsupportedError as error:
+            return _undetermined(program, regime, wanted, error)
+        return _report(program, regime, wanted, analyses, alone)
+
+
+@contextmanager
+def _work() -> Iterator[list[Cell]]:
+    """The cells that a report is made from; all that was made on them goes with the work.
+
+    Next to nothing goes before, so that looking for garbage meanwhile would only take time.
+    """
+    cells, collects = list[Cell](), gc.isenabled()
+    gc.disable()
     try:
-        analyses = _analyses(structure, on, regime, wanted, known)
-        alone = {t: _terms(_analyses(structure, _training_only(t, on), regime, ())) for t in causes}
-    except UnresolvedError as error:
-        reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", error.span)
-    except UnsupportedError as error:
-        return _undetermined(program, regime, wanted, error)
-    return _report(program, regime, wanted, analyses, alone)
+        yield cells
+    finally:
+        for cell in cells:
+            cell.forget()
+        if collects:
+            gc.enable()
 
 
 def _training_only(tensor: str, laws: Laws) -> Laws:
@@ -73,11 +93,13 @@ def _known(scaling: Scaling) -> Scaling:
 
 
 def _analyses(
-    structure: Structure, laws: Laws, regime: Regime, goals: tuple[Goal, ...], known: Training | None = None
+    structure: Structure, laws: Laws, regime: Regime, goals: tuple[Goal, ...], cells: list[Cell],
+    known: Training | None = None,
 ) -> tuple[Analysis, ...]:  # fmt: skip
-    """One analysis for each cell; together the cells cover every direction."""
+    """One analysis for each cell; together the cells cover every direction. `cells`: every one that is tried."""
 
     def decide(cell: Cell) -> Analysis:
+        cells.append(cell)
         world = World(structure, laws(cell), cell)
         return analyse(known if known and known.world.same(world) else train(world), goals)
 
@@ -153,7 +175,7 @@ def _require(program: Program, regime: Regime, goals: Sequence[str], reporter: R
     growing = [name for name, order in regime.growth if order.powers]
     if not growing:
         reporter.report(codes.NOTHING_GROWS, f"nothing grows under `{regime.name}`")
-    used = {s.name for formula in _formulas(program) for s in symbols(settled(formula, program, regime))}
+    used = {s.name for formula in dict.fromkeys(_formulas(program)) for s in symbols(settled(formula, program, regime))}
     for name in growing:
         if name not in used:
             reporter.report(

@@ -41,7 +41,12 @@ def merge(cells: Iterable[tuple[Cell, tuple[Row, ...]]]) -> tuple[Row, ...]:
         for row in found:
             key = (_subject(row), row.step, row.order)
             groups.setdefault(key, (row, []))[1].append(cell)
-    return tuple(replace(row, where=where(alike)) for row, alike in groups.values())
+    places = {alike: where(alike) for alike in dict.fromkeys(tuple(alike) for _, alike in groups.values())}
+    return tuple(_placed(row, places[tuple(alike)]) for row, alike in groups.values())
+
+
+def _placed(row: Row, where: str) -> Row:
+    return replace(row, where=where) if where else row
 
 
 def chain_of(component: Component | None) -> Chain:

@@ -20,8 +20,8 @@ def with_run_sizes(program: Program, rule: RuleSet, named: Collection[str]) -> P
     said = {s.attribute for c in rule.clauses if c.node.kind == "run" for s in c.said}
     spoken, asked = (_whole(_named(parts), said) for parts in (rule.clauses, rule.demands))
     wanted = ((spoken | (asked & set(named))) - said) | {size.name for size in rule.base}
-    new = (Dimension(name, doc) for name, doc in RUN_SIZES.items() if name in wanted and name not in program.dimension)
-    return replace(program, dimensions=(*program.dimensions, *new))
+    new = [Dimension(name, doc) for name, doc in RUN_SIZES.items() if name in wanted and name not in program.dimension]
+    return replace(program, dimensions=(*program.dimensions, *new)) if new else program
 
 
 def _whole(named: set[str], said: Collection[str]) -> set[str]:

@@ -134,6 +134,12 @@ class Cell:
             found = self._made[key] = make(*fields, **named)
         return cast(T, found)
 
+    def forget(self) -> None:
+        """Let go of all that was made on this cell, which it refers to in turn: by itself it would not go."""
+        self._made.clear()
+        self._magnitudes.clear()
+        self._orders.clear()
+
     def magnitude(self, order: Order) -> Magnitude:
         """The magnitude of a monomial in the cell's symbols."""
         powers = dict(order.powers)
