@@ -5,11 +5,10 @@ The pipeline: look at the input, train abstractly on every cell of directions, j
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 
 from scalec import catalogue as codes
+from scalec.calculus.collector import uncollected
 from scalec.calculus.forward import UnsupportedError
 from scalec.calculus.scaling import Scaling
 from scalec.calculus.structure import Structure
@@ -52,32 +51,19 @@ def check(
     def on(cell: Cell) -> Scaling:
         return _known(laws if isinstance(laws, Scaling) else laws(cell))
 
-    with _work() as cells:
+    cells: list[Cell] = []
+    with uncollected():
         try:
             analyses = _analyses(structure, on, regime, wanted, cells, known)
             alone = {t: _terms(_analyses(structure, _training_only(t, on), regime, (), cells)) for t in causes}
+            return _report(program, regime, wanted, analyses, alone)
         except UnresolvedError as error:
             reporter.fail(codes.NO_ORDER, f"`{error.attribute}` of `{error.subject}` has no order", error.span)
         except UnsupportedError as error:
             return _undetermined(program, regime, wanted, error)
-        return _report(program, regime, wanted, analyses, alone)
-
-
-@contextmanager
-def _work() -> Iterator[list[Cell]]:
-    """The cells that a report is made from; all that was made on them goes with the work.
-
-    Next to nothing goes before, so that looking for garbage meanwhile would only take time.
-    """
-    cells, collects = list[Cell](), gc.isenabled()
-    gc.disable()
-    try:
-        yield cells
-    finally:
-        for cell in cells:
-            cell.forget()
-        if collects:
-            gc.enable()
+        finally:
+            for cell in cells:
+                cell.forget()
 
 
 def _training_only(tensor: str, laws: Laws) -> Laws:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from scalec import catalogue as codes
+from scalec.calculus.collector import uncollected
 from scalec.calculus.forward import UnsupportedError
 from scalec.calculus.world import UnresolvedError
 from scalec.check.goals import DEFAULT
@@ -61,6 +62,7 @@ class Reached:
     tried: tuple[Attempt, ...] = ()
 
 
+@uncollected()
 def reach(problem: Problem, goals: Sequence[str], span: Span | None = None) -> Reached:
     """Laws that reach the goals, with the structure that takes least. Raises ScalecError where none were found."""
     plain = _attempt(problem, (), goals, span)

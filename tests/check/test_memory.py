@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from scalec.api import check_rule
+from scalec.api import check_rule, derive_rule
 from scalec.calculus.components import Component
 from scalec.diagnostics import ScalecError
 from scalec.resolve.load import Workspace, load_text
@@ -53,6 +53,13 @@ def test_the_collector_is_left_as_it_was(workspace: Workspace, rule: str, on: bo
             assert rule == "no_power"
         else:
             assert rule == "mup"
+        assert gc.isenabled() == on
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_derivation_leaves_it_as_it_was_too(workspace: Workspace, on: bool) -> None:
+    with _collector(on=on):
+        assert derive_rule(workspace, network="mlp", optimizer="adamw", regime="width")
         assert gc.isenabled() == on
 
 
