@@ -32,12 +32,14 @@ class Converted:
 
 def converted_text(gauges: Gauges, before: Form, after: Form, cell: Cell, said: Converted) -> str:
     """Raises `NotMonomialError`, `UndecidedError` where a factor is no product of powers of sizes."""
+    clauses = tuple(clause_lines(_wanted(gauges, before, after, cell)))
     lines = (
         *(f"use {unit}" for unit in said.uses),
         f"# {said.parent} {said.like}: the same training at every size.",
         *(f"# Stays where it is: {path}; {why}." for path, why in _staying(gauges, after)),
+        *([] if clauses else ["# Nothing moves."]),
         f"rule {said.name} extends {said.parent} for {said.optimizer} {{",
-        *clause_lines(_wanted(gauges, before, after, cell)),
+        *clauses,
         "}",
     )
     return canonical(lines)

@@ -257,6 +257,11 @@ def test_two_factors_of_one_tensor_are_two() -> None:
     assert_same("ntp", "converted", "mlp", "adamw", text + converted("ntp", None, "mlp", "adamw", text))
 
 
+def test_where_nothing_moves_that_is_said() -> None:
+    assert "# Nothing moves" in converted("mup", None, "mlp", "adamw")
+    assert "# Nothing moves" not in converted("mup", None, "gpt", "adamw")  # attention's factor does
+
+
 def test_what_is_no_product_of_powers_is_refused() -> None:
     """u-muP's residual factors are sums over layers: their order is a power, they are not."""
     with pytest.raises(ScalecError) as raised:
