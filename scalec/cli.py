@@ -283,7 +283,7 @@ def new(
         from scalec import catalogue
         from scalec.diagnostics import Reporter
         from scalec.operands import Operands
-        from scalec.resolve.load import SUFFIX
+        from scalec.resolve.standard import SUFFIX
         from scalec.tools import starter
 
         if file.suffix != SUFFIX:

@@ -19,11 +19,12 @@ from scalec.diagnostics import Reporter, ScalecError
 from scalec.program.lower import lower
 from scalec.program.program import Program
 from scalec.resolve.goals import resolve_goal
-from scalec.resolve.load import Found, Kind, Workspace, Written, load_standard, standard_files
+from scalec.resolve.load import Found, Kind, Workspace, Written, load_standard
 from scalec.resolve.networks import resolve_network
 from scalec.resolve.optimizers import Optimizer, resolve_optimizer
 from scalec.resolve.regimes import RegimeDef, find_regime
 from scalec.resolve.rules import RuleSet, resolve_rule
+from scalec.resolve.standard import standard_files
 from scalec.resolve.vocabulary import OWNER
 from scalec.source import Source
 from scalec.symbolic.order import Regime

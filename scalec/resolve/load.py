@@ -15,12 +15,11 @@ from typing import Literal, NamedTuple
 
 from scalec import catalogue as codes
 from scalec.diagnostics import Diagnostic, Reporter, ScalecError, did_you_mean
-from scalec.resources import data_folder
+from scalec.resolve.standard import SUFFIX, keep_trees, shown, standard_files, tree
 from scalec.source import Source, Span
 from scalec.syntax import nodes
 from scalec.syntax.parser import parse, read_source
 
-SUFFIX = ".scale"
 FILES = 200  # that one file may use, directly or not
 GENERATIONS = 50  # of ancestors
 FEW = 40  # names that a message lists
@@ -167,34 +166,16 @@ class Workspace:
                     queue.append(step)
 
 
-def standard_files() -> dict[str, Path]:
-    """The standard packs by the name `use` knows them by (`std.mup`)."""
-    return _standard_files(data_folder("rules"))
-
-
-@cache
-def _standard_files(folder: Path) -> dict[str, Path]:
-    """Looked up once: these do not change under a running program."""
-    return {
-        ".".join(path.relative_to(folder).with_suffix("").parts): path for path in sorted(folder.rglob(f"*{SUFFIX}"))
-    }
-
-
 @cache
 def _standard_names() -> dict[tuple[Kind, str], tuple[str, ...]]:
     """The standard packs that declare each name."""
     found: dict[tuple[Kind, str], tuple[str, ...]] = {}
-    for key, path in standard_files().items():
-        for d in _standard(path, shown(key)).declarations:
+    for key in standard_files():
+        for d in tree(key).declarations:
             if not isinstance(d, nodes.Use | nodes.CheckDecl):
                 slot = (KINDS[type(d)], d.name)
                 found[slot] = (*found.get(slot, ()), key)
     return found
-
-
-def shown(key: str) -> str:
-    """What messages call a standard pack: `std/mup.scale`."""
-    return f"{key.replace('.', '/')}{SUFFIX}"
 
 
 def load(path: Path, name: str | None = None) -> Workspace:
@@ -210,7 +191,9 @@ def load_text(text: str, name: str = "<string>", folder: Path | None = None) -> 
 @cache
 def load_standard() -> Workspace:
     """A workspace whose (empty) main file sees every standard pack."""
-    return load_text("\n".join(f"use {key}" for key in standard_files()), "<standard packs>")
+    workspace = load_text("\n".join(f"use {key}" for key in standard_files()), "<standard packs>")
+    keep_trees()
+    return workspace
 
 
 class _Loader:
@@ -248,11 +231,12 @@ class _Loader:
         if len(self.units) >= FILES:
             self.reporter.fail(codes.LIMIT, f"more than {FILES} files are used")
         try:
-            tree = _standard(path, name) if key in self.standard else parse(read_source(path, name))
+            standard = key in self.standard and name == shown(key)
+            read = tree(key) if standard else parse(read_source(path, name))
         except ScalecError as error:
             self.reporter.diagnostics.extend(error.diagnostics)
             return
-        self._add(key, tree, path.parent)
+        self._add(key, read, path.parent)
 
     def _add(self, key: str, tree: nodes.File, folder: Path | None) -> None:
         own: dict[tuple[Kind, str], Named] = {}
@@ -308,12 +292,6 @@ class _Loader:
             return self._key(path), path, str(path)
         self.reporter.report(codes.FILE_NOT_FOUND, f"cannot use `{use.target}`: {reason}", use.span)
         return None
-
-
-@cache
-def _standard(path: Path, name: str) -> nodes.File:
-    """The tree of a standard pack, read once: these do not change under a running program."""
-    return parse(read_source(path, name))
 
 
 def check_path(path: Path, suffix: str = SUFFIX, kind: str = "rule file") -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from scalec.diagnostics import Reporter, ScalecError
-from scalec.resolve.load import Kind, Workspace, load, load_standard, load_text, standard_files
+from scalec.resolve.load import Kind, Workspace, load, load_standard, load_text
+from scalec.resolve.standard import standard_files
 from tests.planning import diagnostics, said
 
 
