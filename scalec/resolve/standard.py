@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import cast
 
+import lark
+
 from scalec import source, syntax
 from scalec.resources import data_folder, kept_file
 from scalec.syntax import nodes
@@ -64,9 +66,9 @@ def keep_trees() -> None:
 @cache
 def _kept_trees() -> Mapping[str, nodes.File]:
     """Those kept of the same texts, as they were written; empty where there are none."""
-    file, made_from = kept_file("packs"), _made_from()
+    file = kept_file("packs")
     try:
-        whole = file.read_bytes() if file else b""
+        whole, made_from = file.read_bytes() if file else b"", _made_from()
     except OSError:
         return {}
     start, trees = whole[: 2 * len(made_from)], whole[2 * len(made_from) :]
@@ -77,7 +79,7 @@ def _kept_trees() -> Mapping[str, nodes.File]:
 
 def _made_from() -> bytes:
     """A digest of the packs' texts, of what reads them, and of the Python that runs it."""
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256(f"{lark.__version__} {sys.version}".encode())
     for name, path in sorted(_parts()):
         digest.update(f"{name} {path.stat().st_size} ".encode() + path.read_bytes())
     return digest.digest()
