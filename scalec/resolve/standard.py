@@ -44,31 +44,35 @@ def shown(key: str) -> str:
     return f"{key.replace('.', '/')}{SUFFIX}"
 
 
-@cache
 def tree(key: str) -> nodes.File:
-    """What a standard pack says. Raises ScalecError."""
-    kept = _kept_trees()
-    return kept[key] if kept else parse(read_source(standard_files()[key], shown(key)))
+    """What a standard pack says, read once. Raises ScalecError."""
+    kept = _kept_trees(data_folder("rules"))
+    return kept[key] if kept else _read(standard_files()[key], shown(key))
+
+
+@cache
+def _read(path: Path, name: str) -> nodes.File:
+    return parse(read_source(path, name))
 
 
 def keep_trees() -> None:
     """Keep all trees for the next run, if they are not kept yet and if they can be."""
     file = kept_file("packs")
-    if file is None or _kept_trees():
+    if file is None or _kept_trees(data_folder("rules")):
         return
     trees = pickle.dumps({key: tree(key) for key in standard_files()})
     written = file.with_suffix(f".{os.getpid()}")  # whoever reads meanwhile sees the old file or the new one
     with suppress(OSError):
-        written.write_bytes(_made_from() + hashlib.sha256(trees).digest() + trees)
+        written.write_bytes(_made_from(data_folder("rules")) + hashlib.sha256(trees).digest() + trees)
         written.replace(file)
 
 
 @cache
-def _kept_trees() -> Mapping[str, nodes.File]:
-    """Those kept of the same texts, as they were written; empty where there are none."""
+def _kept_trees(folder: Path) -> Mapping[str, nodes.File]:
+    """Those kept of the same texts in this folder, as they were written; empty where there are none."""
     file = kept_file("packs")
     try:
-        whole, made_from = file.read_bytes() if file else b"", _made_from()
+        whole, made_from = file.read_bytes() if file else b"", _made_from(folder)
     except OSError:
         return {}
     start, trees = whole[: 2 * len(made_from)], whole[2 * len(made_from) :]
@@ -77,16 +81,16 @@ def _kept_trees() -> Mapping[str, nodes.File]:
     return cast("Mapping[str, nodes.File]", pickle.loads(trees))
 
 
-def _made_from() -> bytes:
+def _made_from(folder: Path) -> bytes:
     """A digest of the packs' texts, of what reads them, and of the Python that runs it."""
     digest = hashlib.sha256(f"{lark.__version__} {sys.version}".encode())
-    for name, path in sorted(_parts()):
+    for name, path in sorted(_parts(folder)):
         digest.update(f"{name} {path.stat().st_size} ".encode() + path.read_bytes())
     return digest.digest()
 
 
-def _parts() -> Iterator[tuple[str, Path]]:
-    yield from standard_files().items()
+def _parts(folder: Path) -> Iterator[tuple[str, Path]]:
+    yield from _standard_files(folder).items()
     grammar, reader = data_folder("grammars"), Path(syntax.__file__).parent
     yield from ((str(path.relative_to(grammar)), path) for path in grammar.rglob("*") if path.is_file())
     yield from ((path.name, path) for path in (*reader.glob("*.py"), Path(source.__file__)))

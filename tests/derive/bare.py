@@ -94,7 +94,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in KEPT:
         text = (ROOT / "rules" / "std" / f"{name}.scale").read_text("utf-8")
         (folder / "std" / f"{name}.scale").write_text(renamed(text), encoding="utf-8")
-    monkeypatch.setattr("scalec.resolve.load.data_folder", lambda name: folder)
+    monkeypatch.setattr("scalec.resolve.standard.data_folder", lambda name: folder)
     return folder
 
 

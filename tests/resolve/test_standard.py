@@ -12,7 +12,7 @@ from scalec.resolve import load, standard
 from scalec.resources import data_folder
 from scalec.syntax import nodes
 
-CACHES = (standard._standard_files, standard.tree, standard._kept_trees, load._standard_names, load.load_standard)
+CACHES = (standard._standard_files, standard._read, standard._kept_trees, load._standard_names, load.load_standard)
 Trees = dict[str, nodes.File]
 
 
