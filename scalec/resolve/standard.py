@@ -9,19 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import cast
 
-import lark
-
 from scalec import source, syntax
 from scalec.resources import data_folder, kept_file
 from scalec.syntax import nodes
-from scalec.syntax.parser import parse, read_source
+from scalec.syntax.parser import made_of, parse, read_source
 
 SUFFIX = ".scale"
 
@@ -82,8 +79,8 @@ def _kept_trees(folder: Path) -> Mapping[str, nodes.File]:
 
 
 def _made_from(folder: Path) -> bytes:
-    """A digest of the packs' texts, of what reads them, and of the Python that runs it."""
-    digest = hashlib.sha256(f"{lark.__version__} {sys.version}".encode())
+    """A digest of the packs' texts and of what reads them."""
+    digest = hashlib.sha256(made_of().encode())
     for name, path in sorted(_parts(folder)):
         digest.update(f"{name} {path.stat().st_size} ".encode() + path.read_bytes())
     return digest.digest()
@@ -91,6 +88,5 @@ def _made_from(folder: Path) -> bytes:
 
 def _parts(folder: Path) -> Iterator[tuple[str, Path]]:
     yield from _standard_files(folder).items()
-    grammar, reader = data_folder("grammars"), Path(syntax.__file__).parent
-    yield from ((str(path.relative_to(grammar)), path) for path in grammar.rglob("*") if path.is_file())
-    yield from ((path.name, path) for path in (*reader.glob("*.py"), Path(source.__file__)))
+    reader = Path(syntax.__file__).parent.glob("*.py")
+    yield from ((path.name, path) for path in (*reader, Path(source.__file__)))

@@ -152,14 +152,21 @@ class Everywhere(PostLex):
         return stream
 
 
+def made_of() -> str:
+    """What beside this package decides how texts are read: lark, Python and the grammar."""
+    return f"{lark.__version__} {sys.version} {_grammar()}"
+
+
+def _grammar() -> str:
+    return (data_folder("grammars") / "scalec.lark").read_text(encoding="utf-8")
+
+
 @cache
 def _lark() -> Lark:
     """The grammar's tables, kept between runs: to make them takes longer than most commands."""
-    grammar = (data_folder("grammars") / "scalec.lark").read_text(encoding="utf-8")
-    made_of = f"{lark.__version__} {sys.version} {grammar}"
-    kept = kept_file(f"grammar-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}")
+    kept = kept_file(f"grammar-{hashlib.sha256(made_of().encode()).hexdigest()[:16]}")
     return Lark(
-        grammar,
+        _grammar(),
         parser="lalr",
         start=STARTS,
         postlex=Everywhere(),
