@@ -12,6 +12,7 @@ from typing import Any
 # One thread each: tests run side by side, and torch's threads wait for one another when cores are taken.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "inductor"))
+os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parents[1] / ".cache")  # the user's own is not the tests' to write
 
 import pytest
 from hypothesis import settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TypeVar
 
 from scalec.calculus.components import Component, Vector, initial
@@ -41,12 +42,9 @@ def merge(cells: Iterable[tuple[Cell, tuple[Row, ...]]]) -> tuple[Row, ...]:
         for row in found:
             key = (_subject(row), row.step, row.order)
             groups.setdefault(key, (row, []))[1].append(cell)
-    places = {alike: where(alike) for alike in dict.fromkeys(tuple(alike) for _, alike in groups.values())}
-    return tuple(_placed(row, places[tuple(alike)]) for row, alike in groups.values())
-
-
-def _placed(row: Row, where: str) -> Row:
-    return replace(row, where=where) if where else row
+    told = cache(where)  # many rows hold in the same cells
+    placed = ((row, told(tuple(alike))) for row, alike in groups.values())
+    return tuple(replace(row, where=place) if place else row for row, place in placed)
 
 
 def chain_of(component: Component | None) -> Chain:

@@ -76,14 +76,19 @@ def make_plan(
 ) -> Plan:  # fmt: skip
     """The plan of `rule` on `program`. Raises ScalecError with every independent mistake.
 
-    `planned`: what other plans of them share with this one, for rules without conditions; it is added to.
+    `planned`: what other plans of them share with this one, for rules without conditions. It is added to where there is
+    a plan: a mistake is one of every plan that has it.
     """
     named = {name for sizes in (*request.at, request.base) for name in sizes}
     whole = with_run_sizes(program, rule, named)
+    shared = dict(planned or {})
     try:
-        return _Planner(whole, rule, optimizers, request, reporter, {} if planned is None else planned).plan()
+        made = _Planner(whole, rule, optimizers, request, reporter, shared).plan()
     except f.FormulaError as error:
         reporter.fail(codes.EXPRESSION, str(error), rule.span)
+    if planned is not None:
+        planned |= shared
+    return made
 
 
 def make_one_plan(program: Program, rule: RuleSet, optimizers: Sequence[Optimizer], request: Request) -> Plan:

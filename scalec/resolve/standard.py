@@ -54,14 +54,17 @@ def _read(path: Path, name: str) -> nodes.File:
 
 def keep_trees() -> None:
     """Keep all trees for the next run, if they are not kept yet and if they can be."""
-    file = kept_file("packs")
-    if file is None or _kept_trees(data_folder("rules")):
+    file, folder = kept_file("packs"), data_folder("rules")
+    if file is None or _kept_trees(folder):
         return
     trees = pickle.dumps({key: tree(key) for key in standard_files()})
     written = file.with_suffix(f".{os.getpid()}")  # whoever reads meanwhile sees the old file or the new one
     with suppress(OSError):
-        written.write_bytes(_made_from(data_folder("rules")) + hashlib.sha256(trees).digest() + trees)
-        written.replace(file)
+        try:
+            written.write_bytes(_made_from(folder) + hashlib.sha256(trees).digest() + trees)
+            written.replace(file)
+        finally:
+            written.unlink(missing_ok=True)
 
 
 @cache
@@ -69,7 +72,8 @@ def _kept_trees(folder: Path) -> Mapping[str, nodes.File]:
     """Those kept of the same texts in this folder, as they were written; empty where there are none."""
     file = kept_file("packs")
     try:
-        whole, made_from = file.read_bytes() if file else b"", _made_from(folder)
+        made_from = _made_from(folder)
+        whole = file.read_bytes() if file else b""
     except OSError:
         return {}
     start, trees = whole[: 2 * len(made_from)], whole[2 * len(made_from) :]
@@ -78,8 +82,9 @@ def _kept_trees(folder: Path) -> Mapping[str, nodes.File]:
     return cast("Mapping[str, nodes.File]", pickle.loads(trees))
 
 
+@cache
 def _made_from(folder: Path) -> bytes:
-    """A digest of the packs' texts and of what reads them."""
+    """A digest of the packs' texts and of what reads them, as they are before any is read."""
     digest = hashlib.sha256(made_of().encode())
     for name, path in sorted(_parts(folder)):
         digest.update(f"{name} {path.stat().st_size} ".encode() + path.read_bytes())

@@ -34,3 +34,9 @@ def test_each_regime_is_checked_as_it_is_alone(says: str) -> None:
         assert run.report == alone
         rows.append({(t.observable, t.tensor, t.term, t.step): t.exponent for t in alone.terms})
     assert rows[0] != rows[1]
+
+
+def test_a_mistake_is_found_in_every_regime() -> None:
+    workspace = load_text(TEXT.replace("SAYS", "tensor matrix { lr ~ 1/kernel }"), "sharing.scale")
+    found = {run.regime: [d.message for d in run.diagnostics] for run in run_checks(workspace)}
+    assert found == {regime: ["`kernel` is no size here"] for regime in REGIMES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,10 @@ from scalec.resolve import load, standard
 from scalec.resources import data_folder
 from scalec.syntax import nodes
 
-CACHES = (standard._standard_files, standard._read, standard._kept_trees, load._standard_names, load.load_standard)
+CACHES = (
+    standard._standard_files, standard._read, standard._kept_trees, standard._made_from,
+    load._standard_names, load.load_standard,
+)  # fmt: skip
 Trees = dict[str, nodes.File]
 
 
@@ -40,7 +44,7 @@ def test_they_are_read_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     again = trees()
     assert again == first
     assert [*spans(again["std.mup"])] == [*spans(first["std.mup"])]
-    assert [path.name for path in cache.parent.iterdir() if not path.name.startswith("grammar")] == ["packs"]
+    assert kept(cache) == ["packs"]
 
 
 @pytest.mark.slow
@@ -81,6 +85,24 @@ def test_where_they_cannot_be_kept_they_are_read(cache: Path) -> None:
     cache.unlink()
     cache.mkdir()
     assert trees() == first
+    assert kept(cache) == ["packs"]  # and nothing half done
+
+
+@pytest.mark.slow
+def test_a_text_that_changes_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = shutil.copytree(data_folder("rules"), tmp_path / "rules")
+    monkeypatch.setattr(standard, "data_folder", lambda name: rules)
+    pack, dump = rules / "std" / "mup.scale", pickle.dumps
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("pickle.dumps", lambda what: (pack.write_text("rule other { }\n"), dump(what))[1])
+        trees()
+    trees()
+    assert ("rule", "other") in load.load_standard().units["std.mup"].own
+
+
+def kept(cache: Path) -> list[str]:
+    """What lies there, the grammar's tables apart."""
+    return [path.name for path in cache.parent.iterdir() if not path.name.startswith("grammar")]
 
 
 def spans(tree: nodes.File) -> Iterator[tuple[str, int, str]]:
